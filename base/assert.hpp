@@ -1,0 +1,23 @@
+// TROUPE_ASSERT: checks that a programmer kept a promise. On in every build, because the state after a broken promise is
+// worth less than the request that met it: the supervisor starts the actor anew. What a caller, a file or a network may get
+// wrong is never asserted; it is a result<T>.
+#pragma once
+
+namespace troupe {
+
+/// What a failed assertion throws, so that an actor dies with a reason instead of taking the process with it.
+struct assertion_failure {
+  const char* condition;
+  const char* message;
+  const char* file;
+  int line;
+};
+
+[[noreturn]] void fail_assertion(const char* condition, const char* message, const char* file, int line);
+
+}  // namespace troupe
+
+#define TROUPE_ASSERT(condition, message) \
+  do { \
+    if (!(condition)) [[unlikely]] ::troupe::fail_assertion(#condition, message, __FILE__, __LINE__); \
+  } while (false)

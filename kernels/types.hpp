@@ -1,0 +1,83 @@
+// Types that the operations share. Shapes are written (rows, columns), the last index running fastest.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe::kernels {
+
+/// How weights lie in a model file. Block formats are ggml's: 32 weights a block.
+enum class weight_type : std::uint8_t {
+  f32,
+  f16,
+  bf16,
+  q8_0,  // {f16 d; i8 q[32]}                     w = d q
+  q4_0,  // {f16 d; u8 q[16]}                     w = d (q - 8); low nibbles are weights 0..15, high nibbles 16..31
+  q4_1   // {f16 d; f16 m; u8 q[16]}              w = d q + m
+};
+
+/// Bytes of a row of n weights in the file; 0 when n is not a whole number of blocks.
+constexpr std::size_t row_bytes(weight_type type, std::size_t n) {
+  switch (type) {
+    case weight_type::f32: return n * 4;
+    case weight_type::f16:
+    case weight_type::bf16: return n * 2;
+    case weight_type::q8_0: return n % 32 ? 0 : n / 32 * 34;
+    case weight_type::q4_0: return n % 32 ? 0 : n / 32 * 18;
+    case weight_type::q4_1: return n % 32 ? 0 : n / 32 * 20;
+  }
+  return 0;
+}
+
+/// Which elements rotary embedding turns together.
+enum class rope_pairing : std::uint8_t {
+  adjacent,  // (2i, 2i + 1): GGUF files of architecture llama
+  halves     // (i, i + n/2)
+};
+
+/// A weight matrix (n_out, n_in) in the layout of one table. Made by pack_linear.
+struct packed_linear {
+  weight_type type = weight_type::f32;
+  std::uint32_t n_out = 0;
+  std::uint32_t n_in = 0;
+  const std::byte* data = nullptr;
+};
+
+enum class kv_type : std::uint8_t { f32, f16 };
+
+constexpr std::size_t element_bytes(kv_type type) { return type == kv_type::f32 ? 4 : 2; }
+
+/// Positions in one KV block.
+inline constexpr std::uint32_t kv_block_tokens = 16;
+
+/// How one block of one layer lies in memory. K is stored transposed so that sixteen scores come from one stream of loads:
+///   K block: (n_kv_heads, head_dim, kv_block_tokens)      V block: (n_kv_heads, kv_block_tokens, head_dim)
+struct kv_layout {
+  kv_type type = kv_type::f16;
+  std::uint32_t n_kv_heads = 0;
+  std::uint32_t head_dim = 0;
+
+  constexpr std::size_t block_bytes() const {  // of K, and the same again of V
+    return std::size_t{n_kv_heads} * head_dim * kv_block_tokens * element_bytes(type);
+  }
+};
+
+/// Causal attention of n_queries neighbouring positions of one sequence, for the query heads that share one kv head.
+/// Query i stands at position first_position + i and sees positions 0 .. first_position + i.
+struct attention_args {
+  kv_layout layout;
+  std::uint32_t kv_head = 0;
+  std::uint32_t n_query_heads = 0;           // that share kv_head; theirs are heads kv_head * n_query_heads + h of q and out
+  const float* q = nullptr;                  // (n_queries, q_stride): heads of head_dim
+  std::size_t q_stride = 0;
+  float* out = nullptr;                      // same shape as q, with its own stride
+  std::size_t out_stride = 0;
+  std::uint32_t n_queries = 0;
+  std::uint32_t first_position = 0;
+  float scale = 1.0f;                        // of the scores, usually 1 / sqrt(head_dim)
+  const std::byte* const* k_blocks = nullptr;  // this layer's K blocks of the sequence, in order
+  const std::byte* const* v_blocks = nullptr;
+  std::byte* scratch = nullptr;              // attention_scratch_bytes(layout, n_queries), 64-byte aligned
+};
+
+}  // namespace troupe::kernels

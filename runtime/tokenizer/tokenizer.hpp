@@ -1,0 +1,45 @@
+// Byte-level BPE as GPT-2 introduced it (Radford et al., 2019), read from a GGUF file: tokenizer.ggml.model "gpt2" with the
+// pre-tokenizer "smollm" (digits one by one, then GPT-2's pattern). Ids equal those of Hugging Face's tokenizers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace troupe {
+
+class gguf_file;
+
+enum class special_tokens : std::uint8_t {
+  as_text,  // "<|im_start|>" in the text is nine characters of text
+  parse     // it is the token
+};
+
+class tokenizer {
+ public:
+  static result<std::shared_ptr<const tokenizer>> from_gguf(const gguf_file& file);
+  virtual ~tokenizer() = default;
+
+  /// Bytes that are not UTF-8 are encoded as they are (byte-level BPE has a token for each byte).
+  virtual std::vector<token_id> encode(std::string_view text, special_tokens mode) const = 0;
+  /// The bytes of one token; control tokens give their name. Empty for an id outside the vocabulary.
+  virtual std::string_view token_bytes(token_id id) const = 0;
+  /// Concatenated bytes, control tokens left out unless asked for. Not necessarily UTF-8.
+  virtual std::string decode(const std::vector<token_id>& ids, bool keep_special) const = 0;
+
+  virtual std::uint32_t vocabulary_size() const = 0;
+  virtual bool is_control(token_id id) const = 0;
+  virtual bool is_end(token_id id) const = 0;  // eos, eot, <|im_end|>: the model's own ends
+  virtual std::optional<token_id> bos() const = 0;
+  virtual std::optional<token_id> eos() const = 0;
+  virtual bool adds_bos() const = 0;  // tokenizer.ggml.add_bos_token
+  virtual std::optional<token_id> find(std::string_view token) const = 0;  // by its exact text, special ones included
+};
+
+}  // namespace troupe
