@@ -29,8 +29,12 @@ struct table {
   void (*pack_linear)(weight_type type, const std::byte* rows, std::uint32_t n_out, std::uint32_t n_in,
                       std::uint32_t row_begin, std::uint32_t row_end, std::byte* packed);
   std::uint32_t output_tile;  // outputs computed together; a thread's range starts at a multiple of it
-  std::size_t (*activation_bytes)(std::uint32_t n_in);  // for one row
-  void (*prepare_activations)(const float* x, std::size_t n_rows, std::uint32_t n_in, std::byte* activations);
+  // Which form of the activations a matrix of this type reads. Matrices of one form share one preparation.
+  activation_format (*activation_format_for)(weight_type type);
+  std::size_t (*activation_bytes)(activation_format format, std::uint32_t n_in);  // for one row, a multiple of 64
+  // x: (n_rows, n_in), rows x_stride floats apart
+  void (*prepare_activations)(activation_format format, const float* x, std::size_t x_stride, std::size_t n_rows,
+                              std::uint32_t n_in, std::byte* activations);
   // y[r * y_stride + o] for r in [0, n_rows), o in [out_begin, out_end)
   void (*linear)(const packed_linear& w, const std::byte* activations, std::size_t n_rows, std::uint32_t out_begin,
                  std::uint32_t out_end, float* y, std::size_t y_stride);

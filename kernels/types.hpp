@@ -29,6 +29,12 @@ constexpr std::size_t row_bytes(weight_type type, std::size_t n) {
   return 0;
 }
 
+/// How the rows that multiply a weight matrix are held.
+enum class activation_format : std::uint8_t {
+  f32,
+  q8  // 8-bit integers with a scale for each 32, layout private to the table
+};
+
 /// Which elements rotary embedding turns together.
 enum class rope_pairing : std::uint8_t {
   adjacent,  // (2i, 2i + 1): GGUF files of architecture llama
