@@ -1,10 +1,11 @@
-// A persistent pool for the data-parallel loops of a step. The caller is one of the workers. Threads spin briefly between
-// loops of a step, since the next one is microseconds away, and sleep when the engine does.
+// A persistent pool for the data-parallel loops of a step. The caller is one of the workers. Threads spin briefly
+// between loops of a step, since the next one is microseconds away, and sleep when the engine does.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 namespace troupe {
 
@@ -18,8 +19,9 @@ class thread_pool {
 
   std::uint32_t size() const;
 
-  /// Calls body(worker) once for each worker in [0, size()), concurrently, and returns when all have. No allocation. Not
-  /// reentrant; body must not throw. How a loop's range is split is the caller's business: results never depend on it.
+  /// Calls body(worker) once for each worker in [0, size()), concurrently, and returns when all have. No allocation.
+  /// Not reentrant; body must not throw. How a loop's range is split is the caller's business: results never depend on
+  /// it.
   template <class Body>
   void run(Body&& body) {
     run_erased([](void* self, std::uint32_t worker) { (*static_cast<std::remove_reference_t<Body>*>(self))(worker); },
@@ -31,7 +33,8 @@ class thread_pool {
   void for_each_task(std::size_t n_tasks, Body&& body) {
     begin_tasks(n_tasks);
     run([&](std::uint32_t worker) {
-      for (std::size_t task; take_task(task);) body(task, worker);
+      for (std::size_t task; take_task(task);)
+        body(task, worker);
     });
   }
 

@@ -1,0 +1,2 @@
+// Carries the precompiled catch.hpp that every test program uses.
+#include "catch.hpp"
