@@ -1,6 +1,6 @@
-// TROUPE_ASSERT: checks that a programmer kept a promise. On in every build, because the state after a broken promise is
-// worth less than the request that met it: the supervisor starts the actor anew. What a caller, a file or a network may get
-// wrong is never asserted; it is a result<T>.
+// TROUPE_ASSERT: checks that a programmer kept a promise. On in every build, because the state after a broken promise
+// is worth less than the request that met it: the supervisor starts the actor anew. What a caller, a file or a network
+// may get wrong is never asserted; it is a result<T>.
 #pragma once
 
 namespace troupe {
@@ -17,7 +17,8 @@ struct assertion_failure {
 
 }  // namespace troupe
 
-#define TROUPE_ASSERT(condition, message) \
-  do { \
-    if (!(condition)) [[unlikely]] ::troupe::fail_assertion(#condition, message, __FILE__, __LINE__); \
+#define TROUPE_ASSERT(condition, message)                                \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::troupe::fail_assertion(#condition, message, __FILE__, __LINE__); \
   } while (false)

@@ -1,6 +1,8 @@
 // A queue with a bound, for handing work from many threads to one. At the bound push() refuses, and the caller sheds.
 #pragma once
 
+#include "base/assert.hpp"
+
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -9,8 +11,6 @@
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include "base/assert.hpp"
 
 namespace troupe {
 
@@ -76,7 +76,8 @@ class bounded_queue {
   std::vector<T> take_all() {
     std::vector<T> taken;
     taken.reserve(items_.size());
-    for (auto& item : items_) taken.push_back(std::move(item));
+    for (auto& item : items_)
+      taken.push_back(std::move(item));
     items_.clear();
     return taken;
   }

@@ -1,5 +1,5 @@
-// An injected clock: live code asks steady_clock, tests and the simulator move the hands themselves. Only monotonic time
-// exists inside Troupe; wall time is for log lines and for "created" fields.
+// An injected clock: live code asks steady_clock, tests and the simulator move the hands themselves. Only monotonic
+// time exists inside Troupe; wall time is for log lines and for "created" fields.
 #pragma once
 
 #include <atomic>

@@ -6,7 +6,9 @@ namespace troupe {
 namespace {
 
 // Written so that NaN is out of every range.
-bool within(float value, float low, float high) { return value >= low && value <= high; }
+bool within(float value, float low, float high) {
+  return value >= low && value <= high;
+}
 
 }  // namespace
 
@@ -34,11 +36,16 @@ result<> validate(const sampling_params& p) {
 
 std::string_view to_string(finish_reason reason) {
   switch (reason) {
-    case finish_reason::unfinished: return "unfinished";
-    case finish_reason::stop: return "stop";
-    case finish_reason::length: return "length";
-    case finish_reason::cancelled: return "cancelled";
-    case finish_reason::failed: return "failed";
+    case finish_reason::unfinished:
+      return "unfinished";
+    case finish_reason::stop:
+      return "stop";
+    case finish_reason::length:
+      return "length";
+    case finish_reason::cancelled:
+      return "cancelled";
+    case finish_reason::failed:
+      return "failed";
   }
   return "unknown";
 }

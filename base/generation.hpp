@@ -1,6 +1,9 @@
-// What a client asks of a language model and what comes back: the vocabulary that the HTTP endpoint, the request protocol,
-// the scheduler and the engine share. Plain data.
+// What a client asks of a language model and what comes back: the vocabulary that the HTTP endpoint, the request
+// protocol, the scheduler and the engine share. Plain data.
 #pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/ids.hpp"
-#include "base/result.hpp"
 
 namespace troupe {
 
@@ -25,14 +25,14 @@ struct sampling_params {
   float repetition_penalty = 1.0f;  // > 0; 1 is off
   std::uint64_t seed = 0;           // the token at output index i depends on (seed, i) and on the logits only
   std::vector<std::pair<token_id, float>> logit_bias;
-  std::vector<std::string> stop;           // the answer ends before the first of these
-  std::vector<token_id> stop_tokens;       // besides the model's own end tokens
-  bool include_stop_in_output = false;     // keep the stop string that was met
-  bool ignore_eos = false;                 // go on past the model's end token (benchmarks)
-  std::uint32_t max_tokens = 16;           // may be 0 with prompt_logprobs
-  std::uint32_t min_tokens = 0;            // no end token or stop string before this many
-  std::int32_t logprobs = -1;              // how many alternatives beside the chosen token; -1: no logprobs at all
-  std::int32_t prompt_logprobs = -1;       // the same for each prompt token; -1: off
+  std::vector<std::string> stop;        // the answer ends before the first of these
+  std::vector<token_id> stop_tokens;    // besides the model's own end tokens
+  bool include_stop_in_output = false;  // keep the stop string that was met
+  bool ignore_eos = false;              // go on past the model's end token (benchmarks)
+  std::uint32_t max_tokens = 16;        // may be 0 with prompt_logprobs
+  std::uint32_t min_tokens = 0;         // no end token or stop string before this many
+  std::int32_t logprobs = -1;           // how many alternatives beside the chosen token; -1: no logprobs at all
+  std::int32_t prompt_logprobs = -1;    // the same for each prompt token; -1: off
 };
 
 /// Sentences for the first field out of range, or success.
@@ -46,7 +46,8 @@ struct service_objective {
   std::int32_t priority = 0;              // lower is served first, as in vLLM
 };
 
-/// One prompt to continue. `resumed` are output tokens that an earlier epoch has delivered: they are context, not output again.
+/// One prompt to continue. `resumed` are output tokens that an earlier epoch has delivered: they are context, not
+/// output again.
 struct generation_request {
   request_id id;
   std::string model;
@@ -62,8 +63,8 @@ struct token_logprob {
   float logprob = 0.0f;
 };
 
-/// One token of a stream. `text` is what this token adds to the answer as whole UTF-8 characters; it can be empty while a
-/// character or a possible stop string is incomplete.
+/// One token of a stream. `text` is what this token adds to the answer as whole UTF-8 characters; it can be empty while
+/// a character or a possible stop string is incomplete.
 struct generated_token {
   std::uint32_t index = 0;  // 0, 1, 2, … without gap in every stream
   token_id token = 0;

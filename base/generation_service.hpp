@@ -1,6 +1,8 @@
-// The border between whoever speaks to clients (HTTP endpoint, in-process client, command line) and whoever answers (the
-// gateway actor). Both sides are tested alone against a fake of the other.
+// The border between whoever speaks to clients (HTTP endpoint, in-process client, command line) and whoever answers
+// (the gateway actor). Both sides are tested alone against a fake of the other.
 #pragma once
+
+#include "base/generation.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -9,12 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/generation.hpp"
-
 namespace troupe {
 
-/// Receives one stream. Called by one thread at a time, in order: on_prompt_logprobs (only if asked for, before the first
-/// token), any number of on_tokens, one on_end, nothing after. Must return quickly and must not throw.
+/// Receives one stream. Called by one thread at a time, in order: on_prompt_logprobs (only if asked for, before the
+/// first token), any number of on_tokens, one on_end, nothing after. Must return quickly and must not throw.
 class generation_observer {
  public:
   virtual ~generation_observer() = default;
@@ -30,7 +30,7 @@ struct service_status {
   std::uint32_t workers = 0;
   std::uint32_t requests_running = 0;
   std::uint32_t requests_waiting = 0;
-  std::uint32_t kv_blocks_used = 0;  // referenced by running sequences
+  std::uint32_t kv_blocks_used = 0;    // referenced by running sequences
   std::uint32_t kv_blocks_cached = 0;  // kept only because a prompt may need them again
   std::uint32_t kv_blocks_total = 0;
   std::uint64_t prompt_tokens_total = 0;

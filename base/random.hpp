@@ -1,5 +1,5 @@
-// Seeded randomness without state: a number is a function of (seed, index), so that the token at index i of a stream is drawn
-// alike wherever and whenever it is drawn.
+// Seeded randomness without state: a number is a function of (seed, index), so that the token at index i of a stream is
+// drawn alike wherever and whenever it is drawn.
 #pragma once
 
 #include <cstdint>

@@ -1,17 +1,18 @@
 // result<T>: a value, or an error that says what was wrong and what would be right.
 #pragma once
 
+#include "base/assert.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 
-#include "base/assert.hpp"
-
 namespace troupe {
 
-/// Kinds of failure, each with one meaning to a client. The HTTP status and OpenAI type of each are in runtime/openai/errors.
+/// Kinds of failure, each with one meaning to a client. The HTTP status and OpenAI type of each are in
+/// runtime/openai/errors.
 enum class errc : unsigned char {
   invalid_argument,         // the caller's input is wrong; the same call fails again
   context_length_exceeded,  // the prompt, or prompt and answer, do not fit the model's context

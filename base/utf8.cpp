@@ -49,7 +49,8 @@ decoded_character decode_utf8(std::string_view text) {
   const std::size_t n = agreeing_bytes(text, l);
   if (n < l.length) return {replacement_character, n, false};
   char32_t code_point = first & (0x7Fu >> l.length);
-  for (std::size_t i = 1; i < n; ++i) code_point = (code_point << 6) | (static_cast<std::uint8_t>(text[i]) & 0x3Fu);
+  for (std::size_t i = 1; i < n; ++i)
+    code_point = (code_point << 6) | (static_cast<std::uint8_t>(text[i]) & 0x3Fu);
   return {code_point, n, true};
 }
 

@@ -1,10 +1,10 @@
 #include "base/bounded_queue.hpp"
 
+#include "catch.hpp"
+
 #include <chrono>
 #include <memory>
 #include <thread>
-
-#include "catch.hpp"
 
 using namespace troupe;
 
@@ -34,11 +34,14 @@ TEST_CASE("many producers lose nothing", "[bounded_queue]") {
   std::vector<std::thread> producers;
   for (int t = 0; t < 4; ++t)
     producers.emplace_back([&] {
-      for (int i = 0; i < 1000; ++i) queue.push(int{i});
+      for (int i = 0; i < 1000; ++i)
+        queue.push(int{i});
     });
   std::size_t seen = 0;
-  while (seen < 4000) seen += queue.wait_and_drain().size();
-  for (auto& producer : producers) producer.join();
+  while (seen < 4000)
+    seen += queue.wait_and_drain().size();
+  for (auto& producer : producers)
+    producer.join();
   CHECK(seen == 4000);
   CHECK(queue.drain_until(std::chrono::steady_clock::now()).empty());
 }

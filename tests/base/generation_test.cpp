@@ -1,10 +1,10 @@
 #include "base/generation.hpp"
 
+#include "catch.hpp"
+
 #include <cmath>
 #include <functional>
 #include <limits>
-
-#include "catch.hpp"
 
 using namespace troupe;
 
@@ -20,7 +20,10 @@ TEST_CASE("sampling out of range names its field", "[generation]") {
       {"frequency_penalty", [&](auto& p) { p.frequency_penalty = -3.0f; }},
       {"repetition_penalty", [&](auto& p) { p.repetition_penalty = 0.0f; }},
       {"min_tokens", [&](auto& p) { p.min_tokens = 17; }},
-      {"logit_bias", [&](auto& p) { p.logit_bias = {{1, 101.0f}}; }},
+      {"logit_bias",
+       [&](auto& p) {
+         p.logit_bias = {{1, 101.0f}};
+       }},
       {"stop", [&](auto& p) { p.stop = {""}; }},
   };
   CHECK(validate(sampling_params{}));

@@ -1,9 +1,9 @@
 #include "base/result.hpp"
 
+#include "catch.hpp"
+
 #include <stdexcept>
 #include <string>
-
-#include "catch.hpp"
 
 using namespace troupe;
 

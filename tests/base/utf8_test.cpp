@@ -1,9 +1,9 @@
 #include "base/utf8.hpp"
 
+#include "catch.hpp"
+
 #include <string>
 #include <vector>
-
-#include "catch.hpp"
 
 using namespace troupe;
 
@@ -13,9 +13,11 @@ TEST_CASE("every code point survives a round trip and nothing else is valid", "[
     std::string text;
     append_utf8(text, c);
     const auto decoded = decode_utf8(text);
-    if (!decoded.valid || decoded.code_point != c || decoded.length != text.size()) FAIL("code point " << std::uint32_t(c));
+    if (!decoded.valid || decoded.code_point != c || decoded.length != text.size())
+      FAIL("code point " << std::uint32_t(c));
   }
-  for (const std::string bad : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xFF", "\x80", "\xE2\x82", "\xF0\x9F\x98"})
+  for (const std::string bad :
+       {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xFF", "\x80", "\xE2\x82", "\xF0\x9F\x98"})
     CHECK(find_invalid_utf8("ok" + bad) == 2);
   CHECK(find_invalid_utf8("ok \xF0\x9F\x98\x80") == std::string_view::npos);
 }

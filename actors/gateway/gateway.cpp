@@ -1,0 +1,189 @@
+#include "actors/gateway/gateway.hpp"
+
+#include "base/failpoint.hpp"
+#include "runtime/observe/log.hpp"
+#include "runtime/observe/metrics.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+using gateway_pointer = caf::stateful_actor<gateway_state>*;
+using stream = gateway_state::stream;
+
+double seconds(caf::actor_clock::duration_type span) {
+  return std::chrono::duration<double>(span).count();
+}
+
+void send_submit(gateway_pointer self, const gateway_config& config, const stream& s) {
+  self->send(config.scheduler, submit_request{s.request, s.epoch});
+}
+
+void open(gateway_pointer self, const gateway_config& config, local_submit& submitted) {
+  const request_id id = submitted.request.id;
+  auto& streams = self->state.streams;
+  if (streams.contains(id)) {
+    submitted.observer->on_end(finish_reason::failed, {},
+                               make_error(errc::invalid_argument, "This request id is in use.", "id"));
+    return;
+  }
+  stream s;
+  s.observer = std::move(submitted.observer);
+  s.request = std::move(submitted.request);
+  s.epoch = epoch{1};
+  s.initially_resumed = static_cast<std::uint32_t>(s.request.resumed.size());
+  s.delivered = s.initially_resumed;
+  s.submitted = s.last_token = self->clock().now();
+  send_submit(self, config, s);
+  streams.emplace(id, std::move(s));
+}
+
+// The stream a message is for, or nullptr (and counted) when it has ended or belongs to a later epoch by now.
+stream* current(gateway_state& state, request_id id, epoch of) {
+  const auto found = state.streams.find(id);
+  if (found != state.streams.end() && found->second.epoch == of) return &found->second;
+  ++state.discarded_messages;
+  return nullptr;
+}
+
+void time_tokens(gateway_pointer self, const gateway_config& config, stream& s, std::size_t n_tokens) {
+  const auto now = self->clock().now();
+  if (config.metrics) {
+    const bool first = s.delivered == s.initially_resumed;
+    if (first)
+      config.metrics->observe_time_to_first_token(seconds(now - s.submitted));
+    else
+      config.metrics->observe_inter_token_latency(seconds(now - s.last_token));
+    config.metrics->add_generation_tokens(n_tokens);
+  }
+  s.last_token = now;
+}
+
+void finish(gateway_pointer self, const gateway_config& config, request_id id, stream& s, finish_reason reason,
+            const token_usage& usage, const std::optional<error>& failure) {
+  if (config.metrics) {
+    config.metrics->count_request(failure ? to_string(failure->code) : to_string(reason));
+    config.metrics->observe_request_latency(seconds(self->clock().now() - s.submitted));
+    config.metrics->add_prompt_tokens(usage.prompt_tokens);
+  }
+  config.board->update([&](service_status& status) { status.prompt_tokens_total += usage.prompt_tokens; });
+  const auto observer = std::move(s.observer);
+  self->state.streams.erase(id);
+  observer->on_end(reason, usage, failure);
+}
+
+void deliver(gateway_pointer self, const gateway_config& config, token_chunk& chunk) {
+  stream* s = current(self->state, chunk.request, chunk.epoch);
+  if (s == nullptr) return;
+  if (!chunk.prompt.empty() && !std::exchange(s->prompt_delivered, true)) s->observer->on_prompt_logprobs(chunk.prompt);
+  // Indices go 0, 1, 2, … whatever workers say: repeats are dropped, and after a gap nothing more can be delivered.
+  std::vector<generated_token> fresh;
+  for (auto& token : chunk.tokens) {
+    if (token.index < s->delivered + fresh.size()) continue;
+    if (token.index > s->delivered + fresh.size()) {
+      self->send(config.scheduler, cancel_request{chunk.request});
+      return finish(self, config, chunk.request, *s, finish_reason::failed, {},
+                    make_error(errc::internal, "A token was lost between worker and gateway."));
+    }
+    s->request.resumed.push_back(token.token);
+    fresh.push_back(std::move(token));
+  }
+  if (fresh.empty()) return;
+  time_tokens(self, config, *s, fresh.size());
+  s->delivered += static_cast<std::uint32_t>(fresh.size());
+  config.board->update([&](service_status& status) { status.generation_tokens_total += fresh.size(); });
+  s->observer->on_tokens(fresh);
+}
+
+// 50, 100, 200, … ms: 3 s in all.
+constexpr std::uint32_t max_retries = 6;
+
+void resubmit_later(gateway_pointer self, request_id id, stream& s) {
+  self->delayed_send(self, std::chrono::milliseconds(50u << s.retries), resubmit_request{id, s.epoch});
+  ++s.retries;
+}
+
+void end(gateway_pointer self, const gateway_config& config, const request_ended& ended) {
+  stream* s = current(self->state, ended.request, ended.epoch);
+  if (s == nullptr) return;
+  // Between the death of a worker and its restart the scheduler has nobody to turn to.
+  const bool restarting =
+      ended.reason == finish_reason::failed && ended.failure == errc::unavailable && s->epoch.value > 1;
+  if (restarting && s->retries < max_retries) return resubmit_later(self, ended.request, *s);
+  std::optional<error> failure;
+  if (ended.reason == finish_reason::failed) failure = make_error(ended.failure, ended.message, ended.param);
+  finish(self, config, ended.request, *s, ended.reason, ended.usage, failure);
+}
+
+void recover(gateway_pointer self, const gateway_config& config, const request_lost& lost) {
+  stream* s = current(self->state, lost.request, lost.epoch);
+  if (s == nullptr) return;
+  if (s->epoch.value >= config.max_epochs) {
+    finish(self, config, lost.request, *s, finish_reason::failed, {},
+           make_error(errc::unavailable, "Every worker that took this request was lost."));
+    return;
+  }
+  ++s->epoch.value;
+  s->retries = 0;
+  resubmit_later(self, lost.request, *s);
+}
+
+}  // namespace
+
+caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config) {
+  self->send(config.scheduler, subscribe_reports{});
+  return {
+      [=](local_submit& submitted) { open(self, config, submitted); },
+      [=](token_chunk& chunk) { deliver(self, config, chunk); },
+      [=](const request_ended& ended) { end(self, config, ended); },
+      [=](const request_lost& lost) { recover(self, config, lost); },
+      [=](const resubmit_request& again) {
+        if (const stream* s = current(self->state, again.request, again.epoch)) send_submit(self, config, *s);
+      },
+      [=](const cancel_request& cancel) {
+        const auto found = self->state.streams.find(cancel.request);
+        if (found == self->state.streams.end()) return;
+        self->send(config.scheduler, cancel);
+        token_usage usage;
+        usage.prompt_tokens = static_cast<std::uint32_t>(found->second.request.prompt.size());
+        usage.completion_tokens = found->second.delivered;
+        finish(self, config, cancel.request, found->second, finish_reason::cancelled, usage, std::nullopt);
+      },
+      [=](const scheduler_report& report) {
+        config.board->update([&](service_status& status) {
+          status.ready = report.total.max_sequences > 0;
+          status.workers = report.workers;
+          status.requests_running = report.total.sequences_running;
+          status.requests_waiting = report.requests_queued + report.total.sequences - report.total.sequences_running;
+          status.kv_blocks_used = report.total.blocks_used;
+          status.kv_blocks_cached = report.total.blocks_cached;
+          status.kv_blocks_total = report.total.blocks_total;
+          status.prefix_cache_queries_total = report.total.prefix_tokens_queried;
+          status.prefix_cache_hits_total = report.total.prefix_tokens_hit;
+        });
+      },
+  };
+}
+
+gateway_service::gateway_service(caf::actor gateway, std::shared_ptr<status_board> board)
+    : gateway_(std::move(gateway)), board_(std::move(board)) {}
+
+request_id gateway_service::next_request_id() {
+  return request_id{next_id_.fetch_add(1, std::memory_order_relaxed)};
+}
+
+void gateway_service::submit(generation_request request, std::shared_ptr<generation_observer> observer) {
+  caf::anon_send(gateway_, local_submit{std::move(request), std::move(observer)});
+}
+
+void gateway_service::cancel(request_id id) {
+  caf::anon_send(gateway_, cancel_request{id});
+}
+
+service_status gateway_service::status() const {
+  return board_->read();
+}
+
+}  // namespace troupe

@@ -1,0 +1,80 @@
+// The gateway actor: owns the streams of this process's clients. It gives every client its tokens in order, each once,
+// submits a request again when its worker is lost, and is the one place that knows what has been delivered.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "base/generation_service.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace troupe {
+
+class metrics;
+
+/// The gateway's figures as others may read them at any time.
+class status_board {
+ public:
+  service_status read() const {
+    std::lock_guard lock(mutex_);
+    return status_;
+  }
+  template <class Change>
+  void update(Change&& change) {
+    std::lock_guard lock(mutex_);
+    change(status_);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  service_status status_;
+};
+
+struct gateway_config {
+  caf::actor scheduler;
+  std::shared_ptr<status_board> board;
+  std::shared_ptr<metrics> metrics;  // may be null
+  std::uint32_t max_epochs = 4;      // how many workers a request may lose before it fails
+};
+
+struct gateway_state {
+  static inline const char* name = "gateway";
+
+  struct stream {
+    std::shared_ptr<generation_observer> observer;
+    generation_request request;  // resumed = what has been delivered, so that it can be submitted again as it is
+    troupe::epoch epoch;
+    std::uint32_t retries = 0;  // of submitting the present epoch
+    std::uint32_t initially_resumed = 0;
+    std::uint32_t delivered = 0;  // tokens given to the observer
+    bool prompt_delivered = false;
+    caf::actor_clock::time_point submitted{};
+    caf::actor_clock::time_point last_token{};
+  };
+
+  std::unordered_map<request_id, stream> streams;
+  std::uint64_t discarded_messages = 0;  // of older epochs or ended streams
+};
+
+caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config);
+
+/// The gateway as the rest of the process sees it. Thread-safe.
+class gateway_service final : public generation_service {
+ public:
+  gateway_service(caf::actor gateway, std::shared_ptr<status_board> board);
+
+  request_id next_request_id() override;
+  void submit(generation_request request, std::shared_ptr<generation_observer> observer) override;
+  void cancel(request_id id) override;
+  service_status status() const override;
+
+ private:
+  caf::actor gateway_;
+  std::shared_ptr<status_board> board_;
+  std::atomic<std::uint64_t> next_id_{1};
+};
+
+}  // namespace troupe

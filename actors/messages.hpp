@@ -1,0 +1,105 @@
+// What CAF needs to know of the messages: type ids of those that may leave the process, leave to pass the others by
+// pointer. Include it in .cpp files only: CAF takes half a minute to compile.
+#pragma once
+
+#include "actors/protocols/request.hpp"
+#include "base/generation_service.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <caf/all.hpp>
+
+namespace troupe {
+
+/// supervisor -> scheduler, with the worker's handle as second element. The scheduler monitors it from then on.
+struct worker_started {
+  worker_id worker;
+};
+
+/// gateway -> scheduler: from now on the sender gets a scheduler_report at each change.
+struct subscribe_reports {};
+
+/// scheduler -> itself, at a request's deadline.
+struct deadline_passed {
+  request_id request;
+  troupe::epoch epoch;
+};
+
+/// gateway -> itself, when a request that lost its worker is due to be submitted again.
+struct resubmit_request {
+  request_id request;
+  troupe::epoch epoch;
+};
+
+/// supervisor -> itself, when a worker is due to be started (again).
+struct start_worker {
+  worker_id worker;
+};
+
+template <class F>
+typename F::result_type inspect(F& f, worker_started& x) {
+  return f(x.worker);
+}
+template <class F>
+typename F::result_type inspect(F& f, subscribe_reports&) {
+  return f();
+}
+template <class F>
+typename F::result_type inspect(F& f, deadline_passed& x) {
+  return f(x.request, x.epoch);
+}
+template <class F>
+typename F::result_type inspect(F& f, resubmit_request& x) {
+  return f(x.request, x.epoch);
+}
+template <class F>
+typename F::result_type inspect(F& f, start_worker& x) {
+  return f(x.worker);
+}
+
+/// client -> gateway, inside one process.
+struct local_submit {
+  generation_request request;
+  std::shared_ptr<generation_observer> observer;
+};
+
+/// What one turn of the engine did for one request.
+struct request_progress {
+  request_id request;
+  std::vector<prompt_token_logprob> prompt;
+  std::vector<generated_token> tokens;
+  finish_reason reason = finish_reason::unfinished;
+  token_usage usage;
+  std::optional<error> failure;  // set exactly when reason is failed
+};
+
+/// engine driver -> worker, inside one process.
+struct engine_report {
+  std::vector<request_progress> progress;
+  load_report load;
+  std::optional<error> engine_failure;  // the engine is unusable; nothing more will come
+};
+
+}  // namespace troupe
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
+CAF_ADD_TYPE_ID(troupe, (troupe::submit_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::assign_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::token_chunk))
+CAF_ADD_TYPE_ID(troupe, (troupe::request_ended))
+CAF_ADD_TYPE_ID(troupe, (troupe::cancel_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::request_lost))
+CAF_ADD_TYPE_ID(troupe, (troupe::load_report))
+CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_report))
+CAF_ADD_TYPE_ID(troupe, (troupe::worker_started))
+CAF_ADD_TYPE_ID(troupe, (troupe::subscribe_reports))
+CAF_ADD_TYPE_ID(troupe, (troupe::deadline_passed))
+CAF_ADD_TYPE_ID(troupe, (troupe::resubmit_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::start_worker))
+CAF_END_TYPE_ID_BLOCK(troupe)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::local_submit)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::engine_report)

@@ -1,0 +1,193 @@
+// The request protocol: one prompt from a client to a worker and its tokens back.
+//
+//   gateway                     scheduler                         worker
+//      |--- submit ---------------->|                                |
+//      |                            | (queued, until a worker has room)
+//      |                            |--- assign -------------------->|
+//      |<-- token_chunk --------------------------------------------|   as often as a step drew tokens
+//      |<-- request_ended ------------------------------------------|   exactly once for each (request, epoch)
+//      |                            |<-- request_ended -------------|
+//      |--- cancel_request -------->|--- cancel_request ------------>|   the worker ends it with reason cancelled
+//      |                            |
+//      |<-- request_ended ----------|   refused (queue full, no worker), cancelled while queued, deadline passed
+//      |<-- request_lost -----------|   its worker died: the gateway submits again with what was delivered and epoch +
+//      1
+//
+// As the scheduler sees a request (request_state), and what each event does to it (next()):
+//
+//               submit           assign             ended
+//     (unknown) ------> queued --------> assigned --------> (forgotten)
+//                         | cancel,         | cancel          ^
+//                         | deadline        v                 | ended, worker_down
+//                         v              cancelling ----------+
+//                     (forgotten)           ^
+//                                 deadline  | (the client has its answer; the worker's end is awaited)
+//     assigned -- worker_down --> (forgotten, request_lost sent)
+//
+// Idempotency: the key of every message is (request, epoch). A token_chunk also carries indices; the gateway emits
+// index i only after i - 1 and once. Whatever carries an older epoch is discarded on arrival and counted. Time-outs:
+// the request's own deadline, held by the scheduler. Queues: the scheduler's, bounded; at the bound a submit ends with
+// errc::overloaded. Failpoints: request.submit, request.assign, request.chunk, request.end, engine.step.
+#pragma once
+
+#include "base/generation.hpp"
+#include "base/ids.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe {
+
+/// gateway -> scheduler. The sender is whom tokens go to.
+struct submit_request {
+  generation_request request;
+  troupe::epoch epoch;
+};
+
+/// scheduler -> worker, with the gateway's handle as second element. Precondition: the worker reported room.
+struct assign_request {
+  generation_request request;
+  troupe::epoch epoch;
+};
+
+/// worker -> gateway.
+struct token_chunk {
+  request_id request;
+  troupe::epoch epoch;
+  std::vector<prompt_token_logprob> prompt;  // once, before the first token, if asked for
+  std::vector<generated_token> tokens;
+};
+
+/// worker or scheduler -> gateway; worker -> scheduler.
+struct request_ended {
+  request_id request;
+  troupe::epoch epoch;
+  finish_reason reason = finish_reason::unfinished;
+  token_usage usage;
+  errc failure = errc::internal;  // meaningful when reason is failed
+  std::string message;
+  std::string param;
+};
+
+/// gateway -> scheduler -> worker.
+struct cancel_request {
+  request_id request;
+};
+
+/// scheduler -> gateway.
+struct request_lost {
+  request_id request;
+  troupe::epoch epoch;
+};
+
+/// worker -> scheduler after each step and each change of its load: what dispatch decides on.
+struct load_report {
+  worker_id worker;
+  std::uint32_t sequences = 0;          // in the engine
+  std::uint32_t sequences_running = 0;  // of them admitted
+  std::uint32_t max_sequences = 0;
+  std::uint32_t blocks_total = 0;
+  std::uint32_t blocks_used = 0;
+  std::uint32_t blocks_cached = 0;
+  std::uint32_t tokens_to_compute = 0;  // prompt tokens still to be prefilled
+  std::uint64_t prefix_tokens_queried = 0;
+  std::uint64_t prefix_tokens_hit = 0;
+};
+
+/// scheduler -> subscribers (gateways): the sum over its workers.
+struct scheduler_report {
+  std::uint32_t workers = 0;
+  std::uint32_t requests_queued = 0;
+  std::uint32_t requests_assigned = 0;
+  load_report total;
+};
+
+enum class request_state : std::uint8_t { queued, assigned, cancelling };
+enum class request_event : std::uint8_t { submit, assign, cancel, deadline, ended, worker_down };
+
+std::string_view to_string(request_state state);
+std::string_view to_string(request_event event);
+
+/// What an event does to a request the scheduler holds.
+struct request_transition {
+  bool accepted;                         // false: the event has no meaning here; it is counted and dropped
+  std::optional<request_state> becomes;  // nullopt with accepted: the scheduler forgets the request
+  std::string_view note;                 // why it is rejected, or what happens
+};
+
+/// The diagram above as a function; tests walk every pair.
+request_transition next(request_state state, request_event event);
+
+// One inspect a struct, for CAF and (from the transport on) for MessagePack. Fields are only ever appended.
+template <class F, class Tag, class Rep>
+typename F::result_type inspect(F& f, strong_id<Tag, Rep>& x) {
+  return f(x.value);
+}
+template <class F>
+typename F::result_type inspect(F& f, sampling_params& x) {
+  return f(x.temperature, x.top_p, x.top_k, x.min_p, x.presence_penalty, x.frequency_penalty, x.repetition_penalty,
+           x.seed, x.logit_bias, x.stop, x.stop_tokens, x.include_stop_in_output, x.ignore_eos, x.max_tokens,
+           x.min_tokens, x.logprobs, x.prompt_logprobs);
+}
+template <class F>
+typename F::result_type inspect(F& f, service_objective& x) {
+  return f(x.ttft, x.tpot, x.deadline, x.priority);
+}
+template <class F>
+typename F::result_type inspect(F& f, generation_request& x) {
+  return f(x.id, x.model, x.prompt, x.resumed, x.sampling, x.objective, x.tenant);
+}
+template <class F>
+typename F::result_type inspect(F& f, token_logprob& x) {
+  return f(x.token, x.logprob);
+}
+template <class F>
+typename F::result_type inspect(F& f, generated_token& x) {
+  return f(x.index, x.token, x.text, x.logprob, x.top);
+}
+template <class F>
+typename F::result_type inspect(F& f, prompt_token_logprob& x) {
+  return f(x.token, x.logprob, x.top);
+}
+template <class F>
+typename F::result_type inspect(F& f, token_usage& x) {
+  return f(x.prompt_tokens, x.cached_tokens, x.completion_tokens);
+}
+template <class F>
+typename F::result_type inspect(F& f, submit_request& x) {
+  return f(x.request, x.epoch);
+}
+template <class F>
+typename F::result_type inspect(F& f, assign_request& x) {
+  return f(x.request, x.epoch);
+}
+template <class F>
+typename F::result_type inspect(F& f, token_chunk& x) {
+  return f(x.request, x.epoch, x.prompt, x.tokens);
+}
+template <class F>
+typename F::result_type inspect(F& f, request_ended& x) {
+  return f(x.request, x.epoch, x.reason, x.usage, x.failure, x.message, x.param);
+}
+template <class F>
+typename F::result_type inspect(F& f, cancel_request& x) {
+  return f(x.request);
+}
+template <class F>
+typename F::result_type inspect(F& f, request_lost& x) {
+  return f(x.request, x.epoch);
+}
+template <class F>
+typename F::result_type inspect(F& f, load_report& x) {
+  return f(x.worker, x.sequences, x.sequences_running, x.max_sequences, x.blocks_total, x.blocks_used, x.blocks_cached,
+           x.tokens_to_compute, x.prefix_tokens_queried, x.prefix_tokens_hit);
+}
+template <class F>
+typename F::result_type inspect(F& f, scheduler_report& x) {
+  return f(x.workers, x.requests_queued, x.requests_assigned, x.total);
+}
+
+}  // namespace troupe

@@ -1,0 +1,87 @@
+#include "actors/worker/engine_driver.hpp"
+
+#include <exception>
+#include <utility>
+
+#include <pthread.h>
+
+namespace troupe {
+namespace {
+
+// Adds and removals on their way to the engine. The scheduler keeps far below this; past it a worker refuses.
+constexpr std::size_t command_capacity = 4096;
+
+// A turn whose exceptions (broken assertions, exhausted memory) become the report of a dead engine.
+engine_report guarded_turn(engine_runner& runner) {
+  try {
+    return runner.turn();
+  } catch (const std::exception& e) {
+    engine_report report;
+    report.engine_failure = make_error(errc::internal, e.what());
+    return report;
+  }
+}
+
+}  // namespace
+
+threaded_engine_driver::threaded_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
+    : runner_(std::move(runner)), report_(std::move(report)), commands_(command_capacity), thread_([this] { run(); }) {
+  pthread_setname_np(thread_.native_handle(), "engine");
+}
+
+threaded_engine_driver::~threaded_engine_driver() {
+  commands_.close();
+  thread_.join();
+}
+
+bool threaded_engine_driver::add(generation_request request) {
+  return commands_.push(std::move(request));
+}
+
+void threaded_engine_driver::remove(request_id request) {
+  // A full queue would mean thousands of requests between two steps; the sequence then runs to its own end.
+  commands_.push(request);
+}
+
+void threaded_engine_driver::run() {
+  report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
+  while (true) {
+    auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
+    if (commands_.closed()) return;
+    for (auto& command : commands) {
+      if (auto* request = std::get_if<generation_request>(&command)) {
+        runner_->add(std::move(*request));
+      } else {
+        runner_->remove(std::get<request_id>(command));
+      }
+    }
+    auto report = guarded_turn(*runner_);
+    const bool dead = report.engine_failure.has_value();
+    report_(std::move(report));
+    if (dead) return;
+  }
+}
+
+turned_engine_driver::turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
+    : runner_(std::move(runner)), report_(std::move(report)) {
+  report_(guarded_turn(*runner_));
+}
+
+bool turned_engine_driver::add(generation_request request) {
+  runner_->add(std::move(request));
+  return true;
+}
+
+void turned_engine_driver::remove(request_id request) {
+  runner_->remove(request);
+}
+
+bool turned_engine_driver::turn() {
+  if (dead_ || !runner_->has_work()) return false;
+  auto report = guarded_turn(*runner_);
+  dead_ = report.engine_failure.has_value();
+  report_(std::move(report));
+  return true;
+}
+
+}  // namespace troupe

@@ -1,0 +1,65 @@
+// Turns an engine_runner and reports to a worker. threaded_engine_driver gives the engine a thread of its own, so that
+// the worker's actor never waits for a step; turned_engine_driver is turned by hand, for deterministic tests and for
+// the simulator.
+#pragma once
+
+#include "actors/worker/engine_runner.hpp"
+#include "base/bounded_queue.hpp"
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+
+namespace troupe {
+
+class engine_driver {
+ public:
+  using listener = std::function<void(engine_report)>;
+
+  virtual ~engine_driver() = default;
+  /// False when the queue to the engine is full: the request was not taken.
+  virtual bool add(generation_request request) = 0;
+  virtual void remove(request_id request) = 0;
+};
+
+class threaded_engine_driver final : public engine_driver {
+ public:
+  /// Calls `report` on the engine's thread after each turn that has something to say.
+  threaded_engine_driver(std::unique_ptr<engine_runner> runner, listener report);
+  /// Waits for the step under way to end.
+  ~threaded_engine_driver() override;
+
+  bool add(generation_request request) override;
+  void remove(request_id request) override;
+
+ private:
+  using command = std::variant<generation_request, request_id>;
+  void run();
+
+  std::unique_ptr<engine_runner> runner_;
+  listener report_;
+  bounded_queue<command> commands_;
+  std::thread thread_;
+};
+
+class turned_engine_driver final : public engine_driver {
+ public:
+  turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report);
+
+  bool add(generation_request request) override;
+  void remove(request_id request) override;
+  /// One turn. False when there was nothing to do.
+  bool turn();
+
+ private:
+  std::unique_ptr<engine_runner> runner_;
+  listener report_;
+  bool dead_ = false;
+};
+
+/// Makes the driver of a worker, at its start and at each restart.
+using engine_driver_factory =
+    std::function<result<std::unique_ptr<engine_driver>>(worker_id worker, engine_driver::listener report)>;
+
+}  // namespace troupe

@@ -1,0 +1,121 @@
+#include "actors/worker/engine_runner.hpp"
+
+#include "base/failpoint.hpp"
+
+#include <utility>
+
+namespace troupe {
+namespace {
+
+request_progress failed(request_id request, error failure) {
+  request_progress progress;
+  progress.request = request;
+  progress.reason = finish_reason::failed;
+  progress.failure = std::move(failure);
+  return progress;
+}
+
+}  // namespace
+
+engine_runner::engine_runner(worker_id worker, std::unique_ptr<engine> engine,
+                             std::unique_ptr<policies::batching_policy> policy,
+                             std::uint32_t interleaved_prefill_tokens)
+    : worker_(worker),
+      engine_(std::move(engine)),
+      policy_(std::move(policy)),
+      interleaved_prefill_tokens_(interleaved_prefill_tokens) {}
+
+void engine_runner::add(generation_request request) {
+  const request_id id = request.id;
+  const std::int32_t priority = request.objective.priority;
+  if (by_request_.contains(id)) return;
+  auto sequence = engine_->add(std::move(request));
+  if (!sequence) {
+    report_.progress.push_back(failed(id, sequence.error()));
+    return;
+  }
+  sequences_.emplace(*sequence, running{id, priority});
+  by_request_.emplace(id, *sequence);
+}
+
+void engine_runner::remove(request_id request) {
+  const auto found = by_request_.find(request);
+  if (found == by_request_.end()) return;
+  engine_->remove(found->second);
+  sequences_.erase(found->second);
+  by_request_.erase(found);
+  request_progress progress;
+  progress.request = request;
+  progress.reason = finish_reason::cancelled;
+  report_.progress.push_back(std::move(progress));
+}
+
+engine_report engine_runner::turn() {
+  if (!sequences_.empty()) {
+    TROUPE_ASSERT(!failpoint("engine.step"), "failpoint engine.step");
+    collect(engine_->step(make_plan()));
+  }
+  report_.load = measure_load();
+  return std::exchange(report_, {});
+}
+
+step_plan engine_runner::make_plan() {
+  view_.clear();
+  for (const auto& s : engine_->sequences()) {
+    const auto found = sequences_.find(s.id);
+    TROUPE_ASSERT(found != sequences_.end(), "the engine holds a sequence that nobody asked for");
+    view_.push_back({s.id, s.n_known, s.n_computed, s.n_blocks, s.admitted, found->second.priority});
+  }
+  const auto status = engine_->status();
+  const auto plan = policy_->plan(view_, {.block_tokens = status.block_tokens,
+                                          .blocks_free = status.blocks_free,
+                                          .max_batched_tokens = status.max_batched_tokens,
+                                          .max_sequences = status.max_sequences,
+                                          .interleaved_prefill_tokens = interleaved_prefill_tokens_});
+  step_plan step;
+  step.preempt = plan.preempt;
+  step.grants.reserve(plan.grants.size());
+  for (const auto& grant : plan.grants)
+    step.grants.push_back({grant.id, grant.n_tokens});
+  return step;
+}
+
+void engine_runner::collect(std::vector<sequence_output> outputs) {
+  for (auto& output : outputs) {
+    const auto found = sequences_.find(output.id);
+    TROUPE_ASSERT(found != sequences_.end(), "an output for a sequence that is gone");
+    request_progress progress;
+    progress.request = found->second.request;
+    progress.prompt = std::move(output.prompt_logprobs);
+    progress.tokens = std::move(output.tokens);
+    progress.reason = output.reason;
+    progress.usage = output.usage;
+    if (output.reason == finish_reason::failed)
+      progress.failure = make_error(errc::internal, "The engine could not continue this sequence.");
+    if (output.reason != finish_reason::unfinished) {
+      by_request_.erase(found->second.request);
+      sequences_.erase(found);
+    }
+    report_.progress.push_back(std::move(progress));
+  }
+}
+
+load_report engine_runner::measure_load() const {
+  const auto status = engine_->status();
+  load_report load;
+  load.worker = worker_;
+  load.max_sequences = status.max_sequences;
+  load.blocks_total = status.blocks_total;
+  load.blocks_used = status.blocks_total - status.blocks_free;
+  load.blocks_cached = status.blocks_cached;
+  load.prefix_tokens_queried = status.prefix_tokens_queried;
+  load.prefix_tokens_hit = status.prefix_tokens_hit;
+  for (const auto& s : engine_->sequences()) {
+    ++load.sequences;
+    load.sequences_running += s.admitted ? 1 : 0;
+    if (s.n_known - s.n_computed > 1) load.tokens_to_compute += s.n_known - s.n_computed;
+  }
+  return load;
+}
+
+}  // namespace troupe

@@ -1,0 +1,69 @@
+// Local order: what one step of one worker computes. Continuous batching (Yu et al., Orca, OSDI 2022) with chunked
+// prefill (Agrawal et al., Sarathi-Serve, OSDI 2024): every running stream gets its next token first, then what is left
+// of the step's token budget goes to prompts, so that a long prompt slows the others down but never stops them.
+//
+// Pure: the same state gives the same plan. Cost: O(n log n) in the number of sequences.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace troupe::policies {
+
+/// One sequence of the worker, in the order of arrival within the span.
+struct batch_sequence {
+  sequence_id id;
+  std::uint32_t n_known = 0;     // tokens it consists of so far
+  std::uint32_t n_computed = 0;  // of them with K and V
+  std::uint32_t n_blocks = 0;    // KV blocks held
+  bool admitted = false;
+  std::int32_t priority = 0;  // lower is served first
+};
+
+struct batch_limits {
+  std::uint32_t block_tokens = 16;
+  std::uint32_t blocks_free = 0;
+  std::uint32_t max_batched_tokens = 512;  // of one step
+  std::uint32_t max_sequences = 64;        // admitted at once
+  // Prompt tokens of a step while some stream is decoding: what bounds the gap between its tokens. At least 1.
+  std::uint32_t interleaved_prefill_tokens = 128;
+};
+
+struct batch_grant {
+  sequence_id id;
+  std::uint32_t n_tokens = 0;
+  friend bool operator==(const batch_grant&, const batch_grant&) = default;
+};
+
+struct batch_plan {
+  std::vector<sequence_id> preempt;
+  std::vector<batch_grant> grants;
+};
+
+class batching_policy {
+ public:
+  virtual ~batching_policy() = default;
+  virtual std::string_view name() const = 0;
+  /// Guarantees: grants and preemptions name sequences of the span, none twice, none in both; the grants' blocks fit
+  /// blocks_free plus what the preempted hold; sums and counts respect the limits; if any sequence could run alone,
+  /// some grant is given.
+  virtual batch_plan plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const = 0;
+};
+
+/// Order of arrival within a priority. When blocks run out, the last of the lowest priority is preempted.
+class fcfs_batching final : public batching_policy {
+ public:
+  std::string_view name() const override { return "fcfs"; }
+  batch_plan plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const override;
+};
+
+/// "fcfs"; errors list the names there are.
+result<std::unique_ptr<batching_policy>> make_batching_policy(std::string_view name);
+
+}  // namespace troupe::policies

@@ -1,0 +1,110 @@
+#include "policies/batching.hpp"
+
+#include "base/random.hpp"
+#include "catch.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+using namespace troupe;
+using namespace troupe::policies;
+
+namespace {
+
+batch_sequence decoding(std::uint64_t id, std::uint32_t n_known, std::int32_t priority = 0) {
+  return {sequence_id{id}, n_known, n_known - 1, (n_known - 1 + 15) / 16, true, priority};
+}
+
+batch_sequence waiting(std::uint64_t id, std::uint32_t n_known, std::int32_t priority = 0) {
+  return {sequence_id{id}, n_known, 0, 0, false, priority};
+}
+
+std::uint32_t blocks_for(std::uint32_t tokens) {
+  return (tokens + 15) / 16;
+}
+
+}  // namespace
+
+TEST_CASE("running streams come first, then prompts share what is left", "[batching]") {
+  const std::vector<batch_sequence> sequences{decoding(1, 40), waiting(2, 1000), decoding(3, 20), waiting(4, 5)};
+  const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 100, .interleaved_prefill_tokens = 128});
+  CHECK(plan.preempt.empty());
+  CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{1}, 1}, {sequence_id{3}, 1}, {sequence_id{2}, 128}});
+}
+
+TEST_CASE("alone, a prompt takes the whole budget", "[batching]") {
+  const std::vector<batch_sequence> sequences{waiting(2, 1000)};
+  const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 100, .max_batched_tokens = 512});
+  CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{2}, 512}});
+}
+
+TEST_CASE("out of blocks, the last of the lowest priority goes", "[batching]") {
+  const std::vector<batch_sequence> sequences{decoding(1, 17), decoding(2, 17, 5), decoding(3, 17)};
+  const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 1});
+  CHECK(plan.preempt == std::vector<sequence_id>{sequence_id{2}});
+  CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{1}, 1}, {sequence_id{3}, 1}});
+}
+
+TEST_CASE("nobody overtakes a prompt that finds no room", "[batching]") {
+  const std::vector<batch_sequence> sequences{decoding(1, 10), waiting(2, 400), waiting(3, 5)};
+  const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 0});
+  CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{1}, 1}});
+}
+
+TEST_CASE("every promise of a plan holds in random worlds", "[batching]") {
+  random_stream random(2026);
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<batch_sequence> sequences;
+    std::uint32_t used = 0;
+    for (std::uint64_t i = 0, n = random.below(12); i < n; ++i) {
+      batch_sequence s;
+      s.id = sequence_id{i + 1};
+      s.n_known = static_cast<std::uint32_t>(1 + random.below(200));
+      s.admitted = random.below(2) == 0;
+      s.n_computed = s.admitted ? static_cast<std::uint32_t>(random.below(s.n_known)) : 0;
+      s.n_blocks = blocks_for(s.n_computed);
+      s.priority = static_cast<std::int32_t>(random.below(3));
+      used += s.n_blocks;
+      sequences.push_back(s);
+    }
+    batch_limits limits;
+    limits.blocks_free = static_cast<std::uint32_t>(random.below(20));
+    limits.max_batched_tokens = static_cast<std::uint32_t>(1 + random.below(300));
+    limits.max_sequences = static_cast<std::uint32_t>(1 + random.below(12));
+    limits.interleaved_prefill_tokens = static_cast<std::uint32_t>(1 + random.below(100));
+    const auto plan = fcfs_batching{}.plan(sequences, limits);
+
+    std::map<sequence_id, batch_sequence> by_id;
+    for (const auto& s : sequences)
+      by_id[s.id] = s;
+    std::set<sequence_id> named;
+    std::uint32_t blocks = limits.blocks_free, tokens = 0, admitted = 0;
+    for (const auto& s : sequences)
+      admitted += s.admitted;
+    const std::uint32_t admitted_before = admitted;
+    for (const auto id : plan.preempt) {
+      REQUIRE(by_id.count(id) == 1);
+      REQUIRE(named.insert(id).second);
+      REQUIRE(by_id[id].admitted);
+      blocks += by_id[id].n_blocks;
+      --admitted;
+    }
+    for (const auto& grant : plan.grants) {
+      REQUIRE(by_id.count(grant.id) == 1);
+      REQUIRE(named.insert(grant.id).second);
+      const auto& s = by_id[grant.id];
+      REQUIRE(grant.n_tokens >= 1);
+      REQUIRE(grant.n_tokens <= s.n_known - s.n_computed);
+      const std::uint32_t needed = blocks_for(s.n_computed + grant.n_tokens) - s.n_blocks;
+      REQUIRE(needed <= blocks);
+      blocks -= needed;
+      tokens += grant.n_tokens;
+      admitted += !s.admitted;
+    }
+    REQUIRE(tokens <= limits.max_batched_tokens);
+    REQUIRE(admitted <= std::max(limits.max_sequences, admitted_before));
+    // Somebody moves whenever the whole pool could hold somebody's next token.
+    if (!sequences.empty() && used + limits.blocks_free >= blocks_for(200)) REQUIRE_FALSE(plan.grants.empty());
+  }
+}
