@@ -75,6 +75,7 @@ class prefix_index {
   /// The pool must outlive the index, and have no other index. `fingerprint` names everything that KV depends on
   /// besides tokens: model file, KV type, instruction set.
   prefix_index(block_pool& pool, std::string_view fingerprint, hash_function hash = xxh3_128);
+  ~prefix_index();  // forgets what nobody refers to
   prefix_index(const prefix_index&) = delete;
   prefix_index& operator=(const prefix_index&) = delete;
 
