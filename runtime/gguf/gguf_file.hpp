@@ -3,6 +3,9 @@
 // file's size before anything is allocated or read.
 #pragma once
 
+#include "base/result.hpp"
+#include "kernels/types.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -11,9 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.hpp"
-#include "kernels/types.hpp"
 
 namespace troupe {
 
@@ -27,13 +27,15 @@ struct gguf_tensor {
 
 class gguf_file {
  public:
-  /// Maps and checks the whole file's structure. Errors name the path, what was wrong and, where there is one, the offset.
+  /// Maps and checks the whole file's structure. Errors name the path, what was wrong and, where there is one, the
+  /// offset.
   static result<std::shared_ptr<const gguf_file>> open(const std::filesystem::path& path);
   /// The same on bytes that the caller keeps alive (tests, fuzzing).
   static result<std::shared_ptr<const gguf_file>> parse(std::span<const std::byte> bytes);
   virtual ~gguf_file() = default;
 
-  /// Scalars by the type asked for; any integer type of the file converts if the value fits. nullopt: absent or another type.
+  /// Scalars by the type asked for; any integer type of the file converts if the value fits. nullopt: absent or another
+  /// type.
   virtual std::optional<std::uint64_t> get_uint(std::string_view key) const = 0;
   virtual std::optional<double> get_float(std::string_view key) const = 0;
   virtual std::optional<bool> get_bool(std::string_view key) const = 0;

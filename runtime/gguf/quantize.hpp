@@ -1,0 +1,25 @@
+// From f32 weights to the formats of model files, as ggml's reference quantisation does it: each block of 32 gets its
+// own scale, values are rounded to nearest, ties away from zero. Cost: one pass; for making test models, not for
+// serving.
+#pragma once
+
+#include "kernels/types.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace troupe::gguf {
+
+/// IEEE 754 binary16, rounded to nearest even; overflow gives infinity, NaN stays NaN.
+std::uint16_t to_half(float value);
+/// The upper half of binary32, rounded to nearest even; NaN stays NaN.
+std::uint16_t to_bfloat16(float value);
+
+/// `weights` are rows of row_length, which must be a whole number of blocks (a programmer's error if not).
+/// Error of a weight w in a block with largest magnitude a and range r = max - min: q8_0 about a / 254, q4_0 about a /
+/// 8 at the end that has no code, else a / 16, q4_1 about r / 30, each plus the rounding of the block's scale to f16.
+std::vector<std::byte> quantize(std::span<const float> weights, std::size_t row_length, kernels::weight_type type);
+
+}  // namespace troupe::gguf
