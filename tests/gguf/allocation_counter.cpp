@@ -1,0 +1,32 @@
+#include "allocation_counter.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<std::uint64_t> total_bytes{0};
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  total_bytes.fetch_add(size, std::memory_order_relaxed);
+  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace troupe::test {
+
+std::uint64_t allocated_bytes() {
+  return total_bytes.load(std::memory_order_relaxed);
+}
+
+}  // namespace troupe::test
