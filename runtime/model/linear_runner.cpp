@@ -1,0 +1,86 @@
+#include "runtime/model/linear_runner.hpp"
+
+namespace troupe {
+namespace {
+
+using kernels::activation_format;
+
+/// What reading one tile of a column's weights costs, in bytes: at few rows, memory is the limit.
+std::uint64_t tile_cost(const linear_column& column, std::uint32_t tile) {
+  std::uint64_t bytes = 0;
+  for (const linear_target& target : column.all())
+    bytes += tile * kernels::row_bytes(target.weights->packed.type, target.weights->packed.n_in);
+  return bytes;
+}
+
+std::uint64_t n_tiles(const linear_column& column, std::uint32_t tile) {
+  return (column.n_out() + tile - 1) / tile;
+}
+
+}  // namespace
+
+result<linear_runner> linear_runner::create(const kernels::table& table, thread_pool& pool, std::size_t max_rows,
+                                            std::uint32_t max_inputs) {
+  max_inputs = static_cast<std::uint32_t>(align_64(max_inputs));  // whole blocks in every format
+  linear_runner runner(table, pool);
+  runner.scratch_stride_ = max_inputs;
+  runner.scratch_.resize(pool.size() * runner.scratch_stride_);
+  std::size_t row_bytes = 0;
+  for (std::size_t f = 0; f < n_formats; ++f)
+    row_bytes += table.activation_bytes(static_cast<activation_format>(f), max_inputs);
+  auto memory = aligned_buffer::create(row_bytes * (max_rows + few_rows * pool.size()));
+  if (!memory) return memory.error();
+  runner.memory_ = std::move(*memory);
+
+  std::byte* next = runner.memory_.data();
+  const auto take = [&](std::size_t n_rows) {
+    activation_rows rows{};
+    for (std::size_t f = 0; f < n_formats; ++f) {
+      rows[f] = next;
+      next += n_rows * table.activation_bytes(static_cast<activation_format>(f), max_inputs);
+    }
+    return rows;
+  };
+  runner.shared_ = take(max_rows);
+  for (std::uint32_t worker = 0; worker < pool.size(); ++worker)
+    runner.private_.push_back(take(few_rows));
+  return runner;
+}
+
+void linear_runner::split(std::span<const linear_column> columns, std::size_t which, std::uint32_t worker,
+                          output_block& block) const {
+  const std::uint32_t tile = table_->output_tile;
+  std::uint64_t total = 0;
+  std::uint64_t before = 0;  // cost of the columns before this one
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    if (c == which) before = total;
+    total += n_tiles(columns[c], tile) * tile_cost(columns[c], tile);
+  }
+  const linear_column& column = columns[which];
+  const auto boundary = [&](std::uint32_t w) {
+    const std::uint64_t cost = total * w / pool_->size();
+    const std::uint64_t inside = cost <= before ? 0 : (cost - before) / tile_cost(column, tile) * tile;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(inside, column.n_out()));
+  };
+  block.column = which;
+  block.out_begin = boundary(worker);
+  block.out_end = worker + 1 == pool_->size() ? column.n_out() : boundary(worker + 1);
+}
+
+void linear_runner::multiply(const linear_column& column, const activation_rows& rows,
+                             const output_block& block) const {
+  for (const linear_target& target : column.all()) {
+    const linear_weights& w = *target.weights;
+    const std::size_t row_bytes = table_->activation_bytes(w.format, w.packed.n_in);
+    const std::byte* activations = rows[static_cast<std::size_t>(w.format)] + block.row_begin * row_bytes;
+    float* y = target.y + block.row_begin * target.y_stride;
+    const std::size_t n_rows = block.row_end - block.row_begin;
+    table_->linear(w.packed, activations, n_rows, block.out_begin, block.out_end, y, target.y_stride);
+    if (w.bias.empty()) continue;
+    for (std::size_t row = 0; row < n_rows; ++row)
+      table_->add(w.bias.data() + block.out_begin, block.out_end - block.out_begin,
+                  y + row * target.y_stride + block.out_begin);
+  }
+}
+
+}  // namespace troupe

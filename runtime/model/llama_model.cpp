@@ -1,0 +1,273 @@
+#include "runtime/model/llama_model.hpp"
+
+#include "base/assert.hpp"
+#include "kernels/ops/attention.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+constexpr std::uint32_t block_tokens = kernels::kv_block_tokens;
+
+result<> check_kernel_limits(const model_config& config) {
+  if (config.head_dim % 8 != 0 || config.head_dim > kernels::max_head_dim)
+    return make_error(errc::unsupported, "Heads of " + std::to_string(config.head_dim) +
+                                             " dimensions are not supported; multiples of 8 up to " +
+                                             std::to_string(kernels::max_head_dim) + " are.");
+  if (config.n_heads / config.n_kv_heads > kernels::max_query_heads)
+    return make_error(errc::unsupported, std::to_string(config.n_heads / config.n_kv_heads) +
+                                             " query heads for each key-value head are not supported; up to " +
+                                             std::to_string(kernels::max_query_heads) + " are.");
+  return {};
+}
+
+linear_column column_of(const linear_weights& weights, float* y) {
+  return {.targets = {linear_target{&weights, y, weights.packed.n_out}}, .n_targets = 1};
+}
+
+}  // namespace
+
+result<std::unique_ptr<llama_model>> llama_model::load(std::shared_ptr<const gguf_file> file,
+                                                       const kernels::table& table, thread_pool& pool,
+                                                       const llama_options& options) {
+  TROUPE_ASSERT(options.max_rows > 0, "a pass needs room for a row");
+  auto config = read_model_config(*file);
+  if (!config) return config.error();
+  if (auto fits = check_kernel_limits(*config); !fits) return fits.error();
+  auto weights = llama_weights::load(std::move(file), *config, table, pool);
+  if (!weights) return weights.error();
+  const std::uint32_t widest = std::max({config->n_embd, config->q_dim(), config->n_ff});
+  auto linear = linear_runner::create(table, pool, options.max_rows, widest);
+  if (!linear) return linear.error();
+  const kernels::kv_layout layout{kernels::kv_type::f32, config->n_kv_heads, config->head_dim};
+  const std::size_t stride = align_64(table.attention_scratch_bytes(layout, queries_per_task));
+  auto scratch = aligned_buffer::create(stride * pool.size());
+  if (!scratch) return scratch.error();
+
+  const std::uint32_t max_positions =
+      options.max_positions ? std::min(options.max_positions, config->context_length) : config->context_length;
+  std::unique_ptr<llama_model> model(new llama_model(table, pool, std::move(*config), std::move(*weights),
+                                                     std::move(*linear), options.max_rows, max_positions));
+  model->scratch_ = std::move(*scratch);
+  model->scratch_stride_ = stride;
+  return model;
+}
+
+llama_model::llama_model(const kernels::table& table, thread_pool& pool, model_config config, llama_weights weights,
+                         linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions)
+    : table_(table),
+      pool_(pool),
+      config_(std::move(config)),
+      weights_(std::move(weights)),
+      rope_(config_, weights_.rope_factors(), max_positions),
+      linear_(std::move(linear)),
+      max_rows_(max_rows) {
+  const std::size_t rows = max_rows;
+  first_row_.reserve(rows);
+  store_groups_.reserve(rows);
+  query_groups_.reserve(rows);
+  logits_rows_.reserve(rows);
+  x_.resize(rows * config_.n_embd);
+  q_.resize(rows * config_.q_dim());
+  k_.resize(rows * config_.kv_dim());
+  v_.resize(rows * config_.kv_dim());
+  attention_.resize(rows * config_.q_dim());
+  delta_.resize(rows * config_.n_embd);
+  gate_.resize(rows * config_.n_ff);
+  up_.resize(rows * config_.n_ff);
+  logits_.resize(std::size_t{logits_rows_at_once} * config_.n_vocab);
+  const std::size_t n_blocks = (max_positions + block_tokens - 1) / block_tokens;
+  k_blocks_.assign(pool.size(), std::vector<const std::byte*>(n_blocks));
+  v_blocks_.assign(pool.size(), std::vector<const std::byte*>(n_blocks));
+}
+
+void llama_model::forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer) {
+  plan(slices);
+  if (n_rows_ == 0) return;
+  embed(slices);
+  for (std::uint32_t i = 0; i < config_.n_layers; ++i) {
+    const llama_layer& layer = weights_.layers()[i];
+    attention_block(layer, i, slices, kv);
+    ffn_block(layer);
+  }
+  give_logits(consumer);
+}
+
+void llama_model::plan(std::span<const forward_slice> slices) {
+  n_rows_ = 0;
+  one_group_a_slice_ = true;
+  first_row_.clear();
+  store_groups_.clear();
+  query_groups_.clear();
+  logits_rows_.clear();
+  for (std::uint32_t s = 0; s < slices.size(); ++s) {
+    const forward_slice& slice = slices[s];
+    const auto n = static_cast<std::uint32_t>(slice.tokens.size());
+    TROUPE_ASSERT(n > 0 && n_rows_ + n <= max_rows_, "slices hold 1 to max_rows tokens in all");
+    TROUPE_ASSERT(slice.first_position + n <= max_positions(), "positions lie inside the context");
+    TROUPE_ASSERT(slice.blocks.size() * block_tokens >= slice.first_position + n, "every position has its block");
+    TROUPE_ASSERT(slice.n_logits <= n, "logits are for the slice's own positions");
+    for (const token_id token : slice.tokens)
+      TROUPE_ASSERT(token >= 0 && static_cast<std::uint32_t>(token) < config_.n_vocab, "tokens are of the vocabulary");
+    first_row_.push_back(n_rows_);
+    for (std::uint32_t begin = 0; begin < n;) {
+      const std::uint32_t end = std::min(n, begin + block_tokens - (slice.first_position + begin) % block_tokens);
+      store_groups_.push_back({s, begin, end});
+      begin = end;
+    }
+    for (std::uint32_t begin = 0; begin < n; begin += queries_per_task)
+      query_groups_.push_back({s, begin, std::min(n, begin + queries_per_task)});
+    one_group_a_slice_ = one_group_a_slice_ && n <= queries_per_task;
+    for (std::uint32_t i = n - slice.n_logits; i < n; ++i)
+      logits_rows_.push_back({s, i});
+    n_rows_ += n;
+  }
+}
+
+void llama_model::embed(std::span<const forward_slice> slices) {
+  pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
+    const row_group& rows = store_groups_[task];
+    for (std::uint32_t i = rows.begin; i < rows.end; ++i) {
+      const auto token = static_cast<std::uint32_t>(slices[rows.slice].tokens[i]);
+      weights_.embed(table_, token, x_.data() + (first_row_[rows.slice] + i) * config_.n_embd);
+    }
+  });
+}
+
+void llama_model::attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
+                                  kv_storage& kv) {
+  const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()), column_of(layer.v, v_.data())};
+  const auto normed = [&](std::size_t row, float* scratch) {
+    table_.rms_norm(x_.data() + row * config_.n_embd, layer.attention_norm.data(), config_.n_embd, config_.rms_epsilon,
+                    scratch);
+    return static_cast<const float*>(scratch);
+  };
+  linear_.run(qkv, n_rows_, normed, [](const output_block&) {});
+
+  // A query sees the keys of the rows before it: where another task stores those, all are stored first.
+  const std::uint32_t n_kv_heads = config_.n_kv_heads;
+  if (!one_group_a_slice_)
+    pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
+      const row_group& rows = store_groups_[task];
+      for (std::uint32_t head = 0; head < n_kv_heads; ++head)
+        store_rows(slices[rows.slice], rows, index, head, kv);
+    });
+  const std::size_t n_tasks = query_groups_.size() * n_kv_heads;
+  pool_.for_each_task(n_tasks, [&](std::size_t task, std::uint32_t worker) {
+    const std::size_t last_first = n_tasks - 1 - task;  // late positions see most and cost most
+    const row_group& rows = query_groups_[last_first / n_kv_heads];
+    const auto head = static_cast<std::uint32_t>(last_first % n_kv_heads);
+    const forward_slice& slice = slices[rows.slice];
+    if (one_group_a_slice_) store_rows(slice, rows, index, head, kv);
+    attend(slice, rows, index, head, kv, worker);
+  });
+
+  const std::array output{column_of(layer.attention_output, delta_.data())};
+  linear_.run(
+      output, n_rows_, [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); },
+      [&](const output_block& block) { add_to_residual(block); });
+}
+
+/// Rotates the queries and the key of one kv head and writes its K and V.
+void llama_model::store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer,
+                             std::uint32_t kv_head, kv_storage& kv) {
+  const std::uint32_t dim = config_.head_dim;
+  const std::uint32_t group = config_.n_heads / config_.n_kv_heads;
+  // A block is (n_kv_heads, …): one head's part of it is a block of one head.
+  const kernels::kv_layout one_head{kv.layout().type, 1, dim};
+  const std::size_t head_offset = kv_head * one_head.block_bytes();
+  for (std::uint32_t i = rows.begin; i < rows.end; ++i) {
+    const std::size_t row = first_row_[rows.slice] + i;
+    const std::uint32_t position = slice.first_position + i;
+    const std::uint32_t block = slice.blocks[position / block_tokens].index;
+    float* k = k_.data() + row * config_.kv_dim() + kv_head * dim;
+    const float* v = v_.data() + row * config_.kv_dim() + kv_head * dim;
+    float* q = q_.data() + row * config_.q_dim() + std::size_t{kv_head} * group * dim;
+    table_.rope(q, group, dim, kernels::rope_pairing::adjacent, rope_.at(position));
+    table_.rope(k, 1, dim, kernels::rope_pairing::adjacent, rope_.at(position));
+    table_.store_kv(one_head, k, v, position % block_tokens, kv.k_block(layer, block) + head_offset,
+                    kv.v_block(layer, block) + head_offset);
+  }
+}
+
+void llama_model::attend(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
+                         kv_storage& kv, std::uint32_t worker) {
+  auto& k_blocks = k_blocks_[worker];
+  auto& v_blocks = v_blocks_[worker];
+  const std::uint32_t n_blocks = (slice.first_position + rows.end + block_tokens - 1) / block_tokens;
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    k_blocks[b] = kv.k_block(layer, slice.blocks[b].index);
+    v_blocks[b] = kv.v_block(layer, slice.blocks[b].index);
+  }
+  const std::size_t first = (first_row_[rows.slice] + rows.begin) * config_.q_dim();
+  table_.attention({.layout = kv.layout(),
+                    .kv_head = kv_head,
+                    .n_query_heads = config_.n_heads / config_.n_kv_heads,
+                    .q = q_.data() + first,
+                    .q_stride = config_.q_dim(),
+                    .out = attention_.data() + first,
+                    .out_stride = config_.q_dim(),
+                    .n_queries = rows.end - rows.begin,
+                    .first_position = slice.first_position + rows.begin,
+                    .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim)),
+                    .k_blocks = k_blocks.data(),
+                    .v_blocks = v_blocks.data(),
+                    .scratch = scratch_.data() + worker * scratch_stride_});
+}
+
+void llama_model::ffn_block(const llama_layer& layer) {
+  const std::uint32_t n_ff = config_.n_ff;
+  const std::array gate_up{linear_column{
+      .targets = {linear_target{&layer.gate, gate_.data(), n_ff}, {&layer.up, up_.data(), n_ff}}, .n_targets = 2}};
+  const auto normed = [&](std::size_t row, float* scratch) {
+    table_.rms_norm(x_.data() + row * config_.n_embd, layer.ffn_norm.data(), config_.n_embd, config_.rms_epsilon,
+                    scratch);
+    return static_cast<const float*>(scratch);
+  };
+  linear_.run(gate_up, n_rows_, normed, [&](const output_block& block) {
+    for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
+      float* gate = gate_.data() + row * n_ff + block.out_begin;
+      table_.silu_mul(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
+    }
+  });
+  const std::array down{column_of(layer.down, delta_.data())};
+  linear_.run(
+      down, n_rows_, [&](std::size_t row, float*) { return gate_.data() + row * n_ff; },
+      [&](const output_block& block) { add_to_residual(block); });
+}
+
+void llama_model::add_to_residual(const output_block& block) {
+  for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
+    const std::size_t first = row * config_.n_embd + block.out_begin;
+    table_.add(delta_.data() + first, block.out_end - block.out_begin, x_.data() + first);
+  }
+}
+
+void llama_model::give_logits(logits_consumer& consumer) {
+  const std::uint32_t n_vocab = config_.n_vocab;
+  const std::array output{column_of(weights_.output(), logits_.data())};
+  for (std::size_t first = 0; first < logits_rows_.size(); first += logits_rows_at_once) {
+    const std::size_t n = std::min<std::size_t>(logits_rows_at_once, logits_rows_.size() - first);
+    const auto normed = [&](std::size_t i, float* scratch) {
+      const logits_row& row = logits_rows_[first + i];
+      table_.rms_norm(x_.data() + (first_row_[row.slice] + row.position) * config_.n_embd,
+                      weights_.output_norm().data(), config_.n_embd, config_.rms_epsilon, scratch);
+      return static_cast<const float*>(scratch);
+    };
+    linear_.run(output, n, normed, [](const output_block&) {});
+    const auto give = [&](std::size_t i, std::uint32_t worker) {
+      const logits_row& row = logits_rows_[first + i];
+      consumer.take(row.slice, row.position, {logits_.data() + i * n_vocab, n_vocab}, worker);
+    };
+    if (n == 1)
+      give(0, 0);
+    else
+      pool_.for_each_task(n, give);
+  }
+}
+
+}  // namespace troupe

@@ -1,0 +1,136 @@
+// The forward pass of the llama architecture (Touvron et al., 2023: pre-norm transformer with RMS norm, rotary
+// embedding, grouped-query attention and SwiGLU) over a batch of slices of several sequences, on one kernel table.
+//
+//   x = embed(tokens)                                     (n_rows, n_embd)
+//   each layer:  q, k, v = W rms_norm(x); rotate q, k; store k, v
+//                x += W_o attention(q, K, V)
+//                x += W_down (silu(W_gate h) * W_up h),   h = rms_norm(x)
+//   logits = W_out rms_norm(x)                            for the rows asked for only
+//
+// Decode costs one read of the weights and five loops of the pool a layer. Rule 5: the logits of a position depend on
+// its sequence's tokens alone; how the rows are batched, chunked and split over threads moves no bit.
+//
+// forward() allocates nothing: its buffers are sized once for max_rows.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "kernels/table.hpp"
+#include "runtime/kv/block_pool.hpp"
+#include "runtime/kv/kv_storage.hpp"
+#include "runtime/model/aligned_buffer.hpp"
+#include "runtime/model/linear_runner.hpp"
+#include "runtime/model/llama_weights.hpp"
+#include "runtime/model/model_config.hpp"
+#include "runtime/model/rope_table.hpp"
+#include "runtime/parallel/thread_pool.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace troupe {
+
+class gguf_file;
+
+/// Neighbouring positions of one sequence. Positions before the first have their K and V in the blocks already.
+struct forward_slice {
+  std::span<const token_id> tokens;  // inside the vocabulary, at least one
+  std::uint32_t first_position = 0;
+  std::span<const block_handle> blocks;  // room for positions [0, first_position + tokens.size())
+  std::uint32_t n_logits = 0;            // how many of the last positions want logits
+};
+
+/// Receives logits as they are computed. take() is called from the pool's workers, concurrently for different rows.
+class logits_consumer {
+ public:
+  virtual ~logits_consumer() = default;
+  /// position: index into the slice's tokens. logits: (n_vocab), good during the call only.
+  virtual void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) = 0;
+};
+
+struct llama_options {
+  std::uint32_t max_rows = 512;     // tokens of one forward pass, all slices together
+  std::uint32_t max_positions = 0;  // of a sequence; 0: the model's context length
+};
+
+class llama_model {
+ public:
+  /// Packs the weights over the pool, which must outlive the model. Errors: what read_model_config and
+  /// llama_weights::load say.
+  static result<std::unique_ptr<llama_model>> load(std::shared_ptr<const gguf_file> file, const kernels::table& table,
+                                                   thread_pool& pool, const llama_options& options);
+
+  /// Computes the slices: writes K and V of all their positions, gives the logits wanted to the consumer. Slices are of
+  /// different sequences, in all at most max_rows tokens.
+  void forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer);
+
+  const model_config& config() const { return config_; }
+  const kernels::table& table() const { return table_; }
+  kernels::kv_layout layout(kernels::kv_type type) const { return {type, config_.n_kv_heads, config_.head_dim}; }
+  std::uint32_t max_rows() const { return max_rows_; }
+  std::uint32_t max_positions() const { return rope_.n_positions(); }
+  std::size_t weight_bytes() const { return weights_.packed_bytes(); }
+
+ private:
+  /// Rows of one slice that are computed together, and where they stand in the batch.
+  struct row_group {
+    std::uint32_t slice = 0;
+    std::uint32_t begin = 0, end = 0;  // indices into the slice's tokens
+  };
+  struct logits_row {
+    std::uint32_t slice = 0;
+    std::uint32_t position = 0;
+  };
+
+  // Queries of one attention task: enough to read K and V once for many, few enough to balance.
+  static constexpr std::uint32_t queries_per_task = 16;
+  // Logits are the widest rows: 32 of 49,152 are 6 MB.
+  static constexpr std::uint32_t logits_rows_at_once = 32;
+
+  llama_model(const kernels::table& table, thread_pool& pool, model_config config, llama_weights weights,
+              linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions);
+
+  void plan(std::span<const forward_slice> slices);
+  void embed(std::span<const forward_slice> slices);
+  void attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
+                       kv_storage& kv);
+  void ffn_block(const llama_layer& layer);
+  void store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
+                  kv_storage& kv);
+  void attend(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
+              kv_storage& kv, std::uint32_t worker);
+  void give_logits(logits_consumer& consumer);
+  void add_to_residual(const output_block& block);
+
+  const kernels::table& table_;
+  thread_pool& pool_;
+  model_config config_;
+  llama_weights weights_;
+  rope_table rope_;
+  linear_runner linear_;
+  std::uint32_t max_rows_;
+
+  // Per pass
+  std::size_t n_rows_ = 0;
+  std::vector<std::size_t> first_row_;   // of each slice in the batch
+  std::vector<row_group> store_groups_;  // each inside one KV block
+  std::vector<row_group> query_groups_;  // each at most queries_per_task
+  std::vector<logits_row> logits_rows_;
+  bool one_group_a_slice_ = false;
+
+  std::vector<float> x_;          // (max_rows, n_embd) the residual stream
+  std::vector<float> q_;          // (max_rows, q_dim)
+  std::vector<float> k_, v_;      // (max_rows, kv_dim)
+  std::vector<float> attention_;  // (max_rows, q_dim)
+  std::vector<float> delta_;      // (max_rows, n_embd) what a block adds to x
+  std::vector<float> gate_, up_;  // (max_rows, n_ff)
+  std::vector<float> logits_;     // (logits_rows_at_once, n_vocab)
+
+  // Per worker
+  std::vector<std::vector<const std::byte*>> k_blocks_, v_blocks_;  // a sequence's blocks of one layer
+  aligned_buffer scratch_;
+  std::size_t scratch_stride_ = 0;
+};
+
+}  // namespace troupe

@@ -1,0 +1,169 @@
+#include "runtime/model/llama_weights.hpp"
+
+#include "runtime/gguf/gguf_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <string>
+
+namespace troupe {
+namespace {
+
+std::string shape_of(std::span<const std::uint64_t> dims) {
+  std::string text = "(";
+  for (std::size_t i = dims.size(); i-- > 0;)
+    text += std::to_string(dims[i]) + (i ? ", " : "");
+  return text + ")";
+}
+
+error missing(const std::string& name) {
+  return make_error(errc::corrupt, "The tensor " + name + " is missing.");
+}
+
+}  // namespace
+
+/// One load: checks every tensor, then packs all of them into one allocation.
+class llama_loader {
+ public:
+  llama_loader(std::shared_ptr<const gguf_file> file, const model_config& config, const kernels::table& table,
+               thread_pool& pool)
+      : config_(config), table_(table), pool_(pool) {
+    weights_.file_ = std::move(file);
+  }
+
+  result<llama_weights> load() {
+    describe();
+    if (failure_) return *failure_;
+    auto memory = aligned_buffer::create(packed_bytes_);
+    if (!memory) return memory.error();
+    weights_.memory_ = std::move(*memory);
+    for (const pending& matrix : pending_)
+      pack(matrix);
+    return std::move(weights_);
+  }
+
+ private:
+  struct pending {
+    linear_weights* target;
+    const gguf_tensor* source;
+    std::size_t offset;  // in the allocation
+  };
+
+  void describe() {
+    const model_config& c = config_;
+    weights_.embedding_ = find("token_embd.weight", {c.n_vocab, c.n_embd});
+    weights_.layers_.resize(c.n_layers);  // before any address inside is taken
+    for (std::uint32_t i = 0; i < c.n_layers && !failure_; ++i)
+      describe_layer(i);
+    weights_.output_norm_ = floats("output_norm.weight", c.n_embd);
+    const bool tied = !weights_.file_->find_tensor("output.weight");
+    describe_linear(tied ? "token_embd" : "output", weights_.output_, c.n_vocab, c.n_embd);
+    if (weights_.file_->find_tensor("rope_freqs.weight")) describe_rope_factors();
+  }
+
+  void describe_layer(std::uint32_t i) {
+    const model_config& c = config_;
+    const std::string prefix = "blk." + std::to_string(i) + ".";
+    llama_layer& layer = weights_.layers_[i];
+    layer.attention_norm = floats(prefix + "attn_norm.weight", c.n_embd);
+    describe_linear(prefix + "attn_q", layer.q, c.q_dim(), c.n_embd);
+    describe_linear(prefix + "attn_k", layer.k, c.kv_dim(), c.n_embd);
+    describe_linear(prefix + "attn_v", layer.v, c.kv_dim(), c.n_embd);
+    describe_linear(prefix + "attn_output", layer.attention_output, c.n_embd, c.q_dim());
+    layer.ffn_norm = floats(prefix + "ffn_norm.weight", c.n_embd);
+    describe_linear(prefix + "ffn_gate", layer.gate, c.n_ff, c.n_embd);
+    describe_linear(prefix + "ffn_up", layer.up, c.n_ff, c.n_embd);
+    describe_linear(prefix + "ffn_down", layer.down, c.n_embd, c.n_ff);
+  }
+
+  void describe_linear(const std::string& name, linear_weights& target, std::uint32_t n_out, std::uint32_t n_in) {
+    const gguf_tensor* tensor = find(name + ".weight", {n_out, n_in});
+    if (!tensor) return;
+    target.packed = {.type = tensor->type, .n_out = n_out, .n_in = n_in, .data = nullptr};
+    target.format = table_.activation_format_for(tensor->type);
+    if (weights_.file_->find_tensor(name + ".bias")) target.bias = floats(name + ".bias", n_out);
+    pending_.push_back({&target, tensor, packed_bytes_});
+    packed_bytes_ += align_64(table_.packed_bytes(tensor->type, n_out, n_in));
+  }
+
+  void describe_rope_factors() {
+    weights_.rope_factors_ = floats("rope_freqs.weight", config_.rope_dims / 2);
+    for (const float factor : weights_.rope_factors_)
+      if (!(std::isfinite(factor) && factor > 0.0f))
+        fail(make_error(errc::corrupt, "The tensor rope_freqs.weight holds " + std::to_string(factor) +
+                                           ", expected numbers above 0."));
+  }
+
+  /// shape: the last dimension runs fastest, as in the comments of this code; the file lists it first.
+  const gguf_tensor* find(const std::string& name, std::initializer_list<std::uint64_t> shape) {
+    const gguf_tensor* tensor = weights_.file_->find_tensor(name);
+    if (!tensor) {
+      fail(missing(name));
+      return nullptr;
+    }
+    const std::vector<std::uint64_t> expected(std::rbegin(shape), std::rend(shape));
+    if (tensor->dims != expected) {
+      fail(make_error(errc::corrupt, "The tensor " + name + " has the shape " + shape_of(tensor->dims) + ", expected " +
+                                         shape_of(expected) + "."));
+      return nullptr;
+    }
+    std::size_t n_rows = 1;
+    for (std::size_t i = 1; i < expected.size(); ++i)
+      n_rows *= expected[i];
+    const std::size_t row = kernels::row_bytes(tensor->type, expected[0]);
+    if (row == 0 || tensor->data.size() != n_rows * row) {
+      fail(make_error(errc::corrupt, "The tensor " + name + " has " + std::to_string(tensor->data.size()) +
+                                         " bytes, expected " + std::to_string(n_rows * row) +
+                                         " in rows of whole blocks."));
+      return nullptr;
+    }
+    return tensor;
+  }
+
+  std::vector<float> floats(const std::string& name, std::uint32_t n) {
+    const gguf_tensor* tensor = find(name, {n});
+    if (!tensor) return {};
+    std::vector<float> values(n);
+    table_.dequantize_row(tensor->type, tensor->data.data(), n, values.data());
+    return values;
+  }
+
+  void pack(const pending& matrix) {
+    kernels::packed_linear& packed = matrix.target->packed;
+    std::byte* const target = weights_.memory_.data() + matrix.offset;
+    const std::uint32_t n_rows = std::max(1u, 64 / table_.output_tile) * table_.output_tile;
+    pool_.for_each_task((packed.n_out + n_rows - 1) / n_rows, [&](std::size_t task, std::uint32_t) {
+      const auto begin = static_cast<std::uint32_t>(task * n_rows);
+      table_.pack_linear(packed.type, matrix.source->data.data(), packed.n_out, packed.n_in, begin,
+                         std::min(begin + n_rows, packed.n_out), target);
+    });
+    packed.data = target;
+    weights_.file_->release(matrix.source->data);
+  }
+
+  void fail(error failure) {
+    if (!failure_) failure_ = std::move(failure);
+  }
+
+  llama_weights weights_;
+  const model_config& config_;
+  const kernels::table& table_;
+  thread_pool& pool_;
+  std::vector<pending> pending_;
+  std::size_t packed_bytes_ = 0;
+  std::optional<error> failure_;
+};
+
+result<llama_weights> llama_weights::load(std::shared_ptr<const gguf_file> file, const model_config& config,
+                                          const kernels::table& table, thread_pool& pool) {
+  return llama_loader(std::move(file), config, table, pool).load();
+}
+
+void llama_weights::embed(const kernels::table& table, std::uint32_t token, float* y) const {
+  const auto n_embd = static_cast<std::uint32_t>(embedding_->dims[0]);
+  const std::size_t row = kernels::row_bytes(embedding_->type, n_embd);
+  table.dequantize_row(embedding_->type, embedding_->data.data() + token * row, n_embd, y);
+}
+
+}  // namespace troupe

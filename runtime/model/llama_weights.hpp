@@ -1,0 +1,64 @@
+// The weights of a llama-architecture model, repacked for one kernel table. Each matrix is packed once at load by all
+// threads and its bytes in the file are given back, so that there is one copy in memory; the token embedding stays in
+// the file, where rows are looked up.
+#pragma once
+
+#include "base/result.hpp"
+#include "kernels/table.hpp"
+#include "runtime/model/aligned_buffer.hpp"
+#include "runtime/model/model_config.hpp"
+#include "runtime/parallel/thread_pool.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace troupe {
+
+class gguf_file;
+struct gguf_tensor;
+
+struct linear_weights {
+  kernels::packed_linear packed;
+  kernels::activation_format format = kernels::activation_format::f32;
+  std::vector<float> bias;  // (n_out), or empty
+};
+
+struct llama_layer {
+  std::vector<float> attention_norm;  // (n_embd)
+  linear_weights q, k, v;             // (q_dim, n_embd), (kv_dim, n_embd) twice
+  linear_weights attention_output;    // (n_embd, q_dim)
+  std::vector<float> ffn_norm;        // (n_embd)
+  linear_weights gate, up;            // (n_ff, n_embd)
+  linear_weights down;                // (n_embd, n_ff)
+};
+
+class llama_weights {
+ public:
+  /// Errors: corrupt, naming the tensor, the shape expected and the shape found.
+  static result<llama_weights> load(std::shared_ptr<const gguf_file> file, const model_config& config,
+                                    const kernels::table& table, thread_pool& pool);
+
+  std::span<const llama_layer> layers() const { return layers_; }
+  const std::vector<float>& output_norm() const { return output_norm_; }
+  const linear_weights& output() const { return output_; }                  // (n_vocab, n_embd)
+  const std::vector<float>& rope_factors() const { return rope_factors_; }  // empty, or (rope_dims / 2)
+
+  /// y: (n_embd)
+  void embed(const kernels::table& table, std::uint32_t token, float* y) const;
+
+  std::size_t packed_bytes() const { return memory_.size(); }
+
+ private:
+  std::shared_ptr<const gguf_file> file_;
+  const gguf_tensor* embedding_ = nullptr;
+  std::vector<llama_layer> layers_;
+  std::vector<float> output_norm_;
+  linear_weights output_;
+  std::vector<float> rope_factors_;
+  aligned_buffer memory_;  // all packed matrices
+
+  friend class llama_loader;
+};
+
+}  // namespace troupe

@@ -1,0 +1,139 @@
+#include "runtime/model/model_config.hpp"
+
+#include "runtime/gguf/gguf_file.hpp"
+
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+namespace troupe {
+namespace {
+
+// Far above any model of this kind, far below what overflows a product of two of them in 64 bits.
+constexpr std::uint64_t max_layers = 1'024;
+constexpr std::uint64_t max_width = 1 << 18;
+constexpr std::uint64_t max_heads = 1'024;
+constexpr std::uint64_t max_head_dim = 1'024;
+constexpr std::uint64_t max_vocabulary = 1 << 21;
+constexpr std::uint64_t max_context = 1 << 24;
+
+/// Reads keys and keeps the first error, so that the list of fields reads as a list.
+class reader {
+ public:
+  explicit reader(const gguf_file& file) : file_(file) {}
+
+  std::uint32_t required(std::string_view key, std::uint64_t largest) { return read(key, largest, std::nullopt); }
+  std::uint32_t optional(std::string_view key, std::uint64_t largest, std::uint64_t otherwise) {
+    return read(key, largest, otherwise);
+  }
+
+  float number(std::string_view key, double smallest, double largest, std::optional<double> otherwise) {
+    const auto value = file_.get_float(key);
+    if (!value && otherwise) return static_cast<float>(*otherwise);
+    if (!value) {
+      fail("the key " + std::string(key) + " is missing or not a number");
+      return 0.0f;
+    }
+    if (!(*value >= smallest && *value <= largest))
+      fail("the key " + std::string(key) + " is " + std::to_string(*value) + ", expected " + std::to_string(smallest) +
+           " to " + std::to_string(largest));
+    return static_cast<float>(*value);
+  }
+
+  void expect(bool condition, std::string sentence) {
+    if (!condition) fail(std::move(sentence));
+  }
+  bool failed() const { return first_.has_value(); }
+  error failure() const { return make_error(errc::corrupt, *first_); }
+
+ private:
+  std::uint32_t read(std::string_view key, std::uint64_t largest, std::optional<std::uint64_t> otherwise) {
+    auto value = file_.get_uint(key);
+    if (!value) value = otherwise;
+    if (!value) {
+      fail("the key " + std::string(key) + " is missing or not a whole number");
+      return 1;
+    }
+    if (*value < 1 || *value > largest) {
+      fail("the key " + std::string(key) + " is " + std::to_string(*value) + ", expected 1 to " +
+           std::to_string(largest));
+      return 1;  // what divides by it still may
+    }
+    return static_cast<std::uint32_t>(*value);
+  }
+  void fail(std::string sentence) {
+    if (!first_) first_ = "Model metadata: " + std::move(sentence) + ".";
+  }
+
+  const gguf_file& file_;
+  std::optional<std::string> first_;
+};
+
+result<float> read_rope_scale(const gguf_file& file) {
+  const std::string_view kind = file.get_string("llama.rope.scaling.type").value_or("none");
+  if (kind == "none") return 1.0f;
+  if (kind != "linear")
+    return make_error(errc::unsupported, "Rope scaling of kind \"" + std::string(kind) +
+                                             "\" is not supported; \"none\", \"linear\" and per-dimension factors "
+                                             "(the tensor rope_freqs.weight) are.");
+  const double factor = file.get_float("llama.rope.scaling.factor").value_or(0.0);
+  if (!(factor >= 1.0 && factor <= 1e4))
+    return make_error(errc::corrupt, "Model metadata: llama.rope.scaling.factor is missing or not within 1 to 10000.");
+  return static_cast<float>(factor);
+}
+
+std::uint32_t vocabulary_of(const gguf_file& file, reader& read) {
+  const gguf_tensor* embeddings = file.find_tensor("token_embd.weight");
+  const std::uint64_t rows = embeddings && embeddings->dims.size() == 2 ? embeddings->dims[1] : 0;
+  if (!embeddings) read.expect(false, "the tensor token_embd.weight is missing");
+  const std::uint32_t n_vocab = read.optional("llama.vocab_size", max_vocabulary, rows);
+  read.expect(n_vocab == rows, "llama.vocab_size is " + std::to_string(n_vocab) + ", but token_embd.weight has " +
+                                   std::to_string(rows) + " rows");
+  return n_vocab;
+}
+
+}  // namespace
+
+result<model_config> read_model_config(const gguf_file& file) {
+  const auto architecture = file.get_string("general.architecture");
+  if (!architecture) return make_error(errc::corrupt, "Model metadata: the key general.architecture is missing.");
+  if (*architecture != "llama")
+    return make_error(errc::unsupported,
+                      "Models of architecture \"" + std::string(*architecture) + "\" are not supported; \"llama\" is.");
+
+  reader read(file);
+  model_config c;
+  c.name = file.get_string("general.name").value_or("");
+  c.n_layers = read.required("llama.block_count", max_layers);
+  c.n_embd = read.required("llama.embedding_length", max_width);
+  c.n_heads = read.required("llama.attention.head_count", max_heads);
+  c.n_kv_heads = read.optional("llama.attention.head_count_kv", max_heads, c.n_heads);
+  c.n_ff = read.required("llama.feed_forward_length", max_width);
+  c.context_length = read.required("llama.context_length", max_context);
+  c.head_dim = read.optional("llama.attention.key_length", max_head_dim, c.n_embd / c.n_heads);
+  const std::uint32_t value_length = read.optional("llama.attention.value_length", max_head_dim, c.head_dim);
+  c.rope_dims = read.optional("llama.rope.dimension_count", max_head_dim, c.head_dim);
+  c.rms_epsilon = read.number("llama.attention.layer_norm_rms_epsilon", 1e-12, 1e-1, std::nullopt);
+  c.rope_base = read.number("llama.rope.freq_base", 1.0, 1e12, 10'000.0);
+  c.n_vocab = vocabulary_of(file, read);
+
+  read.expect(file.get_uint("llama.attention.key_length") || c.n_embd % c.n_heads == 0,
+              "llama.embedding_length " + std::to_string(c.n_embd) + " is not a multiple of the " +
+                  std::to_string(c.n_heads) + " heads");
+  read.expect(c.n_heads % c.n_kv_heads == 0, std::to_string(c.n_heads) + " heads cannot share " +
+                                                 std::to_string(c.n_kv_heads) + " key-value heads evenly");
+  read.expect(value_length == c.head_dim, "keys of " + std::to_string(c.head_dim) + " and values of " +
+                                              std::to_string(value_length) + " dimensions, expected the same");
+  read.expect(c.head_dim % 2 == 0, "a head has " + std::to_string(c.head_dim) + " dimensions, expected an even number");
+  read.expect(c.rope_dims % 2 == 0 && c.rope_dims <= c.head_dim,
+              "llama.rope.dimension_count is " + std::to_string(c.rope_dims) + ", expected an even number up to " +
+                  std::to_string(c.head_dim));
+  if (read.failed()) return read.failure();
+
+  auto scale = read_rope_scale(file);
+  if (!scale) return scale.error();
+  c.rope_scale = *scale;
+  return c;
+}
+
+}  // namespace troupe
