@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/protocols/request.hpp"
+#include "actors/worker/engine_report.hpp"
 #include "base/generation_service.hpp"
 
 #include <memory>
@@ -64,23 +65,6 @@ typename F::result_type inspect(F& f, start_worker& x) {
 struct local_submit {
   generation_request request;
   std::shared_ptr<generation_observer> observer;
-};
-
-/// What one turn of the engine did for one request.
-struct request_progress {
-  request_id request;
-  std::vector<prompt_token_logprob> prompt;
-  std::vector<generated_token> tokens;
-  finish_reason reason = finish_reason::unfinished;
-  token_usage usage;
-  std::optional<error> failure;  // set exactly when reason is failed
-};
-
-/// engine driver -> worker, inside one process.
-struct engine_report {
-  std::vector<request_progress> progress;
-  load_report load;
-  std::optional<error> engine_failure;  // the engine is unusable; nothing more will come
 };
 
 }  // namespace troupe

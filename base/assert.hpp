@@ -5,14 +5,8 @@
 
 namespace troupe {
 
-/// What a failed assertion throws, so that an actor dies with a reason instead of taking the process with it.
-struct assertion_failure {
-  const char* condition;
-  const char* message;
-  const char* file;
-  int line;
-};
-
+/// Throws std::logic_error with the place, the condition and the message, so that an actor dies with a reason instead
+/// of taking the process with it.
 [[noreturn]] void fail_assertion(const char* condition, const char* message, const char* file, int line);
 
 }  // namespace troupe

@@ -36,8 +36,8 @@ class status_board {
 struct gateway_config {
   caf::actor scheduler;
   std::shared_ptr<status_board> board;
-  std::shared_ptr<metrics> metrics;  // may be null
-  std::uint32_t max_epochs = 4;      // how many workers a request may lose before it fails
+  std::shared_ptr<troupe::metrics> metrics;  // may be null
+  std::uint32_t max_epochs = 4;              // how many workers a request may lose before it fails
 };
 
 struct gateway_state {

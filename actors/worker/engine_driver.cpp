@@ -48,11 +48,11 @@ void threaded_engine_driver::run() {
   while (true) {
     auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
     if (commands_.closed()) return;
-    for (auto& command : commands) {
-      if (auto* request = std::get_if<generation_request>(&command)) {
+    for (auto& next : commands) {
+      if (auto* request = std::get_if<generation_request>(&next)) {
         runner_->add(std::move(*request));
       } else {
-        runner_->remove(std::get<request_id>(command));
+        runner_->remove(std::get<request_id>(next));
       }
     }
     auto report = guarded_turn(*runner_);

@@ -2,7 +2,7 @@
 // thread and no actor: the engine thread of a live worker turns it, and so does a test or the simulator.
 #pragma once
 
-#include "actors/messages.hpp"
+#include "actors/worker/engine_report.hpp"
 #include "policies/batching.hpp"
 #include "runtime/engine/engine.hpp"
 
