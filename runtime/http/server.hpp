@@ -1,8 +1,10 @@
 // An HTTP/1.1 server on one thread: requests whole, responses whole or streamed. It knows nothing of models.
 //
-// Boost.Beast stays inside server.cpp. The handler runs on the server's thread and must not block; a response_stream may be
-// used from any thread, then or later.
+// Boost.Beast stays inside server.cpp. The handler runs on the server's thread and must not block; a response_stream
+// may be used from any thread, then or later.
 #pragma once
+
+#include "base/result.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -14,20 +16,18 @@
 #include <utility>
 #include <vector>
 
-#include "base/result.hpp"
-
 namespace troupe::http {
 
 struct limits {
   std::size_t header_bytes = 16 * 1024;
   std::size_t header_lines = 64;
   std::size_t body_bytes = 1024 * 1024;
-  std::size_t connections = 1280;  // past it new ones are answered 503 and closed
-  std::chrono::milliseconds header_timeout{10'000};       // from the first byte of a request to the end of its headers
-  std::chrono::milliseconds body_timeout{30'000};         // the same for the body
-  std::chrono::milliseconds idle_timeout{75'000};         // between requests of a kept-alive connection
+  std::size_t connections = 1280;                    // past it new ones are answered 503 and closed
+  std::chrono::milliseconds header_timeout{10'000};  // from the first byte of a request to the end of its headers
+  std::chrono::milliseconds body_timeout{30'000};    // the same for the body
+  std::chrono::milliseconds idle_timeout{75'000};    // between requests of a kept-alive connection
   std::chrono::milliseconds stalled_write_timeout{30'000};  // a client that takes no byte for this long is gone
-  std::size_t unsent_bytes = 1024 * 1024;  // of one stream; a client further behind is gone
+  std::size_t unsent_bytes = 1024 * 1024;                   // of one stream; a client further behind is gone
   std::chrono::milliseconds ping_interval{15'000};  // server-sent-event comment on a stream that has nothing to say
 };
 
@@ -57,8 +57,8 @@ struct response {
   std::string body;
 };
 
-/// The answer to one request. Exactly one of send() or start_events() starts it; dropping the last reference without either
-/// answers 500. Thread-safe; calls after the client has gone do nothing.
+/// The answer to one request. Exactly one of send() or start_events() starts it; dropping the last reference without
+/// either answers 500. Thread-safe; calls after the client has gone do nothing.
 class response_stream {
  public:
   virtual ~response_stream() = default;
@@ -68,14 +68,15 @@ class response_stream {
   /// One event, `data: <text>\n\n`; text has no line breaks.
   virtual void send_event(std::string_view data) = 0;
   virtual void end_events() = 0;
-  /// Called once, on the server's thread, if the client goes before the answer is complete (closed, reset, stalled). Called at once
-  /// if it has gone already.
+  /// Called once, on the server's thread, if the client goes before the answer is complete (closed, reset, stalled).
+  /// Called at once if it has gone already.
   virtual void on_disconnect(std::function<void()> callback) = 0;
 };
 
 using handler = std::function<void(request, std::shared_ptr<response_stream>)>;
 
-/// Called with what the server itself refuses (malformed bytes, too large, timed out), to give it the endpoint's error shape.
+/// Called with what the server itself refuses (malformed bytes, too large, timed out), to give it the endpoint's error
+/// shape.
 using error_formatter = std::function<response(int status, std::string_view message)>;
 
 struct server_status {
