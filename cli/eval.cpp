@@ -1,0 +1,92 @@
+// troupe eval golden: is the arithmetic right, measured against recorded outputs of other implementations?
+#include "cli/exit_codes.hpp"
+#include "cli/model_argument.hpp"
+#include "cli/verbs.hpp"
+#include "runtime/engine/golden.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+namespace troupe::cli {
+namespace {
+
+struct golden_arguments {
+  std::string model = "smollm2";
+  std::string directory;
+  std::vector<std::string> kernels;
+  std::string json;
+  std::uint32_t threads = 0;
+  bool quick = false;
+};
+
+nlohmann::json to_json(const golden_report& report) {
+  auto checks = nlohmann::json::array();
+  for (const auto& check : report.checks)
+    checks.push_back({{"check", check.name},
+                      {"value", check.value},
+                      {"bound", check.bound},
+                      {"direction", check.direction == golden_bound::at_most ? "at_most" : "at_least"},
+                      {"unit", check.unit},
+                      {"ok", check.ok()}});
+  return {{"model", report.model}, {"kernels", report.isa}, {"kv", report.kv}, {"ok", report.ok()}, {"checks", checks}};
+}
+
+void print(const golden_report& report) {
+  std::printf("%s, %s kernels, %s KV\n", report.model.c_str(), report.isa.c_str(), report.kv.c_str());
+  for (const auto& check : report.checks)
+    std::printf("  %-6s %-60s %12.6g  %s %g %s\n", check.ok() ? "ok" : "MISSED", check.name.c_str(), check.value,
+                check.direction == golden_bound::at_most ? "<=" : ">=", check.bound, check.unit.c_str());
+}
+
+int evaluate(const golden_arguments& arguments) {
+  const auto path = resolve_model(arguments.model);
+  if (!path) return fail(path.error());
+  auto reports = nlohmann::json::array();
+  bool all_ok = true;
+  for (const auto& isa : arguments.kernels) {
+    golden_options options;
+    options.model = *path;
+    options.directory = arguments.directory;
+    options.isa = isa == "best" ? "" : isa;
+    options.n_threads = arguments.threads;
+    // The reference is held against the exact pass; halved KV would be its own error.
+    options.kv = isa == "reference" ? kernels::kv_type::f32 : kernels::kv_type::f16;
+    if (arguments.quick) options.max_windows = 1;
+    const auto report = evaluate_golden(options);
+    if (!report) return fail(report.error());
+    print(*report);
+    all_ok = all_ok && report->ok();
+    reports.push_back(to_json(*report));
+  }
+  if (!arguments.json.empty()) {
+    std::ofstream out(arguments.json);
+    out << reports.dump(1) << '\n';
+    if (!out.good()) return fail(make_error(errc::internal, "Cannot write '" + arguments.json + "'.", "json"));
+  }
+  return all_ok ? exit_done : exit_failed;
+}
+
+}  // namespace
+
+void add_eval_verb(CLI::App& app, int& exit_code) {
+  auto* eval = app.add_subcommand("eval", "Evaluate the engine.");
+  eval->require_subcommand(1);
+  auto* verb = eval->add_subcommand("golden", "Compare tokens, logits and perplexity with recorded outputs.");
+  const auto arguments = std::make_shared<golden_arguments>();
+  arguments->kernels = {"best"};
+  verb->add_option("--model,-m", arguments->model, "The model the recordings were made with.")->capture_default_str();
+  verb->add_option("--dir", arguments->directory, "The folder of the recordings.")->required();
+  verb->add_option("--kernels", arguments->kernels, "Kernel tables to evaluate: best, reference, avx2.")->delimiter(',')->capture_default_str();
+  verb->add_option("--threads,-t", arguments->threads, "Threads that compute; 0: one for each processor.");
+  verb->add_option("--json", arguments->json, "Write the checks to this file.");
+  verb->add_flag("--quick", arguments->quick, "Only the first window of the perplexity text.");
+  verb->callback([arguments, &exit_code] { exit_code = evaluate(*arguments); });
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,135 @@
+// troupe serve: one model behind the OpenAI-compatible endpoint, until a signal says stop.
+#include "actors/node.hpp"
+#include "base/build_info.hpp"
+#include "base/generation_service.hpp"
+#include "cli/exit_codes.hpp"
+#include "cli/model_argument.hpp"
+#include "cli/settings.hpp"
+#include "cli/verbs.hpp"
+#include "runtime/http/server.hpp"
+#include "runtime/observe/log.hpp"
+#include "runtime/observe/metrics.hpp"
+#include "runtime/openai/endpoint.hpp"
+#include "runtime/openai/errors.hpp"
+#include "runtime/page/page.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace troupe::cli {
+namespace {
+
+struct serve_arguments {
+  given_flags flags;
+  std::string model;
+  std::string file;
+};
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+result<serve_options> read_options(const serve_arguments& arguments) {
+  auto values = collect_settings(arguments.flags, arguments.file);
+  if (!values) return values.error();
+  if (!arguments.model.empty()) (*values)["model"] = {arguments.model, setting_source::flag};
+  auto options = make_serve_options(*values);
+  if (!options) return options;
+  if (!is_loopback(options->http.host) && options->api_keys.empty() && !options->insecure_bind)
+    return make_error(errc::invalid_argument,
+                      "Listening on " + options->http.host + " would let everybody on the network in. Give clients a key with "
+                      "--api-key or --api-key-file, or listen on 127.0.0.1.",
+                      "host");
+  return options;
+}
+
+openai::endpoint_parts make_parts(const serve_options& options, node& running) {
+  openai::endpoint_parts parts;
+  parts.service = running.shared_service();
+  auto& model = parts.model;
+  model.names = options.served_model_names.empty() ? std::vector<std::string>{running.model_name()} : options.served_model_names;
+  // The name it was asked for on the command line works as well: what people type first.
+  const auto typed = std::filesystem::path(options.model).stem().string();
+  if (options.served_model_names.empty() && typed != model.names.front()) model.names.push_back(typed);
+  model.vocabulary = running.shared_tokenizer();
+  model.chat = running.shared_chat_template();
+  model.chat_uses_tools = running.chat_template_uses("tools");
+  model.context_length = running.max_context();
+  model.created = static_cast<std::int64_t>(std::time(nullptr));
+  const auto metrics = running.shared_metrics();
+  const bool vllm = options.metrics_compat == "vllm";
+  parts.expose_metrics = [metrics, service = parts.service, vllm] {
+    metrics->set_status(service->status());
+    return metrics->expose(vllm);
+  };
+  parts.find_page_asset = find_page_asset;
+  parts.on_request = [metrics](const openai::request_record& record) { log_http_request(record, *metrics); };
+  return parts;
+}
+
+// Signals are taken by one thread that waits for them; nothing runs in a handler.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int serve(const serve_arguments& arguments) {
+  const auto started = std::chrono::steady_clock::now();
+  auto options = read_options(arguments);
+  if (!options) {
+    fail(options.error());
+    return exit_configuration;
+  }
+  if (auto opened = open_log(*options); !opened) return fail(opened.error());
+  const auto path = resolve_model(options->model);
+  if (!path) return fail(path.error());
+  options->node.model = *path;
+  const sigset_t stop_signals = block_stop_signals();
+
+  auto running = node::start(options->node);
+  if (!running) return fail(running.error());
+  openai::endpoint_options endpoint_options;
+  endpoint_options.api_keys = options->api_keys;
+  endpoint_options.allowed_origins = options->allowed_origins;
+  endpoint_options.version = version();
+  endpoint_options.fingerprint = "troupe-" + std::string(version()) + "-" + std::string(commit());
+  openai::endpoint endpoint(endpoint_options, make_parts(*options, **running));
+  http::server server(
+      options->http, [&](auto request, auto stream) { endpoint.handle(std::move(request), std::move(stream)); },
+      openai::format_server_error);
+  if (auto bound = server.start(); !bound) return fail(bound.error());
+
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  log_info("serve", "ready", {{"url", "http://" + options->http.host + ":" + std::to_string(server.port())},
+                              {"model", (*running)->model_name()},
+                              {"seconds", std::to_string(took.count())}});
+  int signal = 0;
+  sigwait(&stop_signals, &signal);
+  log_info("serve", "stopping", {{"signal", std::to_string(signal)}});
+  server.stop(std::chrono::seconds(5));
+  return exit_done;
+}
+
+}  // namespace
+
+void add_serve_verb(CLI::App& app, int& exit_code) {
+  auto* verb = app.add_subcommand("serve", "Serve a model over HTTP, as OpenAI's API.");
+  const auto arguments = std::make_shared<serve_arguments>();
+  verb->add_option("MODEL", arguments->model, "A GGUF file or the name of a pulled model.");
+  verb->add_option("--config,-f", arguments->file, "A configuration file (TOML).")->envname("TROUPE_CONFIG");
+  arguments->flags.add_to(*verb);
+  verb->callback([arguments, &exit_code] { exit_code = serve(*arguments); });
+}
+
+}  // namespace troupe::cli
