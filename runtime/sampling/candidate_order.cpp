@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 namespace troupe {
 namespace {
@@ -16,6 +17,7 @@ using floats = float __attribute__((vector_size(16)));
 using integers = std::int32_t __attribute__((vector_size(16)));
 
 constexpr std::uint32_t n_buckets = 1024;
+constexpr float last_bucket = n_buckets - 1;
 constexpr float largest_float = std::numeric_limits<float>::max();
 constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 // Past this many nats a weight is less than one unit: exp(-29) < 2^-41.
@@ -25,10 +27,26 @@ floats splat(float x) {
   return floats{x, x, x, x};
 }
 
+integers splat(std::int32_t x) {
+  return integers{x, x, x, x};
+}
+
 floats load(const float* from) {
   floats x;
   std::memcpy(&x, from, sizeof x);
   return x;
+}
+
+integers load(const std::int32_t* from) {
+  integers x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+bool any(integers mask) {
+  std::uint64_t halves[2];
+  std::memcpy(halves, &mask, sizeof halves);
+  return (halves[0] | halves[1]) != 0;
 }
 
 // The last lanes of a span, filled up with what is no candidate.
@@ -90,7 +108,8 @@ extremes find_extremes(std::span<const float> logits) {
 candidate_order::candidate_order(std::uint32_t n_vocab)
     : weights_((n_vocab + lanes - 1) / lanes * lanes),
       bucket_of_(weights_.size()),
-      buckets_(n_buckets),
+      bucket_weight_(n_buckets),
+      bucket_count_(n_buckets),
       sorted_(n_vocab) {
   TROUPE_ASSERT(n_vocab > 0 && n_vocab < (1u << 24), "the sum of all weights fits 64 bits");
 }
@@ -100,10 +119,11 @@ bool candidate_order::assign(std::span<const float> logits, float temperature, f
   TROUPE_ASSERT(temperature > 0.0f, "temperature 0 is greedy and has no weights");
   logits_ = logits;
   which_sorted_.reset();
+  counted_ = false;
   const extremes found = find_extremes(logits);
   if (found.largest == minus_infinity) return false;
   weigh(found.largest, found.largest - found.smallest, temperature, min_weight);
-  fill_buckets();
+  sum_buckets();
   return true;
 }
 
@@ -112,42 +132,50 @@ void candidate_order::weigh(float largest, float range, float temperature, float
   const float sharpness = std::min(1.0f / temperature, largest_float);
   // The candidates spread over all buckets but the last, whatever the temperature; the last takes what has no weight.
   const float spread = std::clamp(range * sharpness, 1e-30f, farthest);
-  const float buckets_per_nat = static_cast<float>(n_buckets - 1) / spread;
+  const float buckets_per_nat = last_bucket / spread;
   const floats one_unit = splat(static_cast<float>(std::uint64_t{1} << weight_bits));
-  for_each_vector(logits_, [&](std::size_t i, floats logit) {
+  float* const weights = weights_.data();  // locals: a store could otherwise change them, for all the compiler knows
+  std::int32_t* const bucket_of = bucket_of_.data();
+  for_each_vector(logits_, [=](std::size_t i, floats logit) {
     floats distance = (splat(largest) - logit) * splat(sharpness);
     distance = distance < splat(farthest) ? distance : splat(farthest);  // and NaN
     distance = distance > splat(0.0f) ? distance : splat(0.0f);          // plus infinity
     floats weight = exp_of_minus(distance);
     weight = weight >= splat(min_weight) ? weight * one_unit : splat(0.0f);
     floats position = distance * splat(buckets_per_nat);
-    position = position < splat(n_buckets - 1) ? position : splat(n_buckets - 1);
+    position = position < splat(last_bucket) ? position : splat(last_bucket);
     const integers which = __builtin_convertvector(position, integers);
-    std::memcpy(weights_.data() + i, &weight, sizeof weight);
-    std::memcpy(bucket_of_.data() + i, &which, sizeof which);
+    std::memcpy(weights + i, &weight, sizeof weight);
+    std::memcpy(bucket_of + i, &which, sizeof which);
   });
 }
 
-void candidate_order::fill_buckets() {
-  std::ranges::fill(buckets_, bucket{});
-  for (std::uint32_t id = 0; id < logits_.size(); ++id) {
-    bucket& b = buckets_[static_cast<std::size_t>(bucket_of_[id])];
-    const std::uint64_t weight = weight_of(id);
-    b.weight += weight;
-    b.count += weight != 0;
-  }
-  total_weight_ = 0;
-  for (const bucket& b : buckets_)
-    total_weight_ += b.weight;
+void candidate_order::sum_buckets() {
+  std::ranges::fill(bucket_weight_, 0u);
+  std::uint64_t* const sums = bucket_weight_.data();
+  for (std::uint32_t id = 0; id < logits_.size(); ++id)
+    sums[bucket_of_[id]] += weight_of(id);
+  total_weight_ = std::accumulate(bucket_weight_.begin(), bucket_weight_.end(), std::uint64_t{0});
+}
+
+void candidate_order::count_buckets() {
+  std::ranges::fill(bucket_count_, 0u);
+  for (std::uint32_t id = 0; id < logits_.size(); ++id)
+    bucket_count_[static_cast<std::size_t>(bucket_of_[id])] += weights_[id] >= 1.0f;
+  counted_ = true;
 }
 
 std::span<const candidate_order::candidate> candidate_order::sorted(std::uint32_t which) {
   if (which_sorted_ != which) {
     which_sorted_ = which;
     n_sorted_ = 0;
-    for (std::uint32_t id = 0; id < logits_.size(); ++id) {
-      sorted_[n_sorted_] = {logits_[id], id};  // overwritten unless counted: no branch to mispredict
-      n_sorted_ += static_cast<std::uint32_t>(bucket_of_[id]) == which && weights_[id] >= 1.0f;
+    const integers wanted = splat(static_cast<std::int32_t>(which));
+    for (std::uint32_t id = 0; id < logits_.size(); id += lanes) {
+      if (!any(load(bucket_of_.data() + id) == wanted)) continue;
+      const std::uint32_t end = std::min<std::uint32_t>(id + lanes, static_cast<std::uint32_t>(logits_.size()));
+      for (std::uint32_t member = id; member < end; ++member)
+        if (bucket_of_[member] == static_cast<std::int32_t>(which) && weights_[member] >= 1.0f)
+          sorted_[n_sorted_++] = {logits_[member], member};
     }
     const auto before = [](const candidate& a, const candidate& b) {
       return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
@@ -159,16 +187,16 @@ std::span<const candidate_order::candidate> candidate_order::sorted(std::uint32_
 }
 
 std::uint64_t candidate_order::weight_of_first(std::uint64_t count) {
+  if (!counted_) count_buckets();
   std::uint64_t weight = 0;
   for (std::uint32_t which = 0; which < n_buckets; ++which) {
-    const bucket& b = buckets_[which];
-    if (count <= b.count) {
+    if (count <= bucket_count_[which]) {
       for (const candidate& c : sorted(which).first(count))
         weight += weight_of(c.id);
       return weight;
     }
-    weight += b.weight;
-    count -= b.count;
+    weight += bucket_weight_[which];
+    count -= bucket_count_[which];
   }
   return weight;
 }
@@ -177,8 +205,8 @@ candidate_order::beginning candidate_order::shortest_reaching(std::uint64_t weig
   TROUPE_ASSERT(weight >= 1 && weight <= total_weight_, "a weight that some beginning reaches");
   std::uint64_t sum = 0;
   std::uint32_t which = 0;
-  for (; sum + buckets_[which].weight < weight; ++which)
-    sum += buckets_[which].weight;
+  for (; sum + bucket_weight_[which] < weight; ++which)
+    sum += bucket_weight_[which];
   for (const candidate& c : sorted(which)) {
     sum += weight_of(c.id);
     if (sum >= weight) return {.weight = sum, .last = static_cast<token_id>(c.id)};

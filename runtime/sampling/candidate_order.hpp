@@ -45,13 +45,10 @@ class candidate_order {
     float logit;
     std::uint32_t id;
   };
-  struct bucket {
-    std::uint64_t weight = 0;
-    std::uint64_t count = 0;
-  };
 
   void weigh(float largest, float range, float temperature, float min_weight);
-  void fill_buckets();
+  void sum_buckets();
+  void count_buckets();
   std::span<const candidate> sorted(std::uint32_t which);
   std::uint64_t weight_of(std::uint32_t id) const {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(weights_[id]));
@@ -60,7 +57,9 @@ class candidate_order {
   std::span<const float> logits_;
   std::vector<float> weights_;           // (n_vocab, rounded up) in units; their integer part counts
   std::vector<std::int32_t> bucket_of_;  // (n_vocab, rounded up)
-  std::vector<bucket> buckets_;
+  std::vector<std::uint64_t> bucket_weight_;
+  std::vector<std::uint64_t> bucket_count_;  // filled by the first question that counts
+  bool counted_ = false;
   std::vector<candidate> sorted_;  // of the bucket sorted last
   std::size_t n_sorted_ = 0;
   std::optional<std::uint32_t> which_sorted_;

@@ -31,9 +31,9 @@ namespace troupe {
 
 /// What changes from draw to draw of one sequence.
 struct draw_context {
-  std::uint64_t output_index = 0;          // position in the output, resumed tokens counted
-  const token_history* history = nullptr;  // needed when has_penalties(params)
-  std::span<const token_id> suppressed;    // may not be drawn: the end tokens while fewer than min_tokens are out
+  std::uint64_t output_index = 0;             // position in the output, resumed tokens counted
+  const token_history* history = nullptr;     // needed when has_penalties(params)
+  std::span<const token_id> suppressed = {};  // may not be drawn: the end tokens while fewer than min_tokens are out
 };
 
 /// Whether a draw reads the history.
