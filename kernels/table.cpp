@@ -7,7 +7,7 @@
 namespace troupe::kernels {
 
 #ifdef TROUPE_KERNELS_AVX2
-const table& avx2();  // cpu/avx2/table.cpp
+const table& avx2_table();  // cpu/avx2/table.cpp
 #endif
 
 namespace {
@@ -19,7 +19,8 @@ struct runnable_tables {
   runnable_tables() {
     add(reference());
 #ifdef TROUPE_KERNELS_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) add(avx2());
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+      add(avx2_table());
 #endif
   }
 

@@ -1,0 +1,111 @@
+// Every table's rms_norm, rope, silu_mul and add against the reference, and what of them must not depend on neighbours.
+#include "catch.hpp"
+#include "inputs.hpp"
+#include "kernels/ops/add.hpp"
+#include "kernels/ops/rms_norm.hpp"
+#include "kernels/ops/rope.hpp"
+#include "kernels/ops/silu_mul.hpp"
+#include "kernels/table.hpp"
+
+#include <limits>
+
+using namespace troupe;
+using namespace troupe::kernels;
+
+TEST_CASE("rms_norm stays within its error bound", "[rms_norm]") {
+  for (const table* kernels : available()) {
+    for (const std::uint32_t n : {1u, 7u, 8u, 31u, 32u, 100u, 576u, 4096u}) {
+      for (const float size : {1e-12f, 1.0f, 1e15f}) {
+        CAPTURE(kernels->isa, n, size);
+        random_stream random(n);
+        std::vector<float> x = random_floats(random, n, size);
+        const std::vector<float> weight = random_floats(random, n);
+        std::vector<float> expected(n);
+        reference().rms_norm(x.data(), weight.data(), n, 1e-5f, expected.data());
+        std::vector<float> y(n);
+        kernels->rms_norm(x.data(), weight.data(), n, 1e-5f, y.data());
+        for (std::uint32_t i = 0; i < n; ++i)
+          REQUIRE(std::abs(double{y[i]} - double{expected[i]}) <=
+                  (rms_norm_relative_error(n) + 0x1p-23) * std::abs(expected[i]));
+        kernels->rms_norm(x.data(), weight.data(), n, 1e-5f, x.data());
+        CHECK(same_bits(x, y));  // in place
+      }
+    }
+  }
+}
+
+TEST_CASE("rope stays within its error bound", "[rope]") {
+  for (const table* kernels : available()) {
+    for (const rope_pairing pairing : {rope_pairing::adjacent, rope_pairing::halves}) {
+      for (const std::uint32_t head_dim : {2u, 6u, 8u, 12u, 16u, 20u, 64u, 80u, 128u}) {
+        CAPTURE(kernels->isa, head_dim, pairing == rope_pairing::adjacent);
+        random_stream random(head_dim);
+        std::vector<float> turn(head_dim);
+        for (std::uint32_t i = 0; i < head_dim / 2; ++i) {
+          turn[2 * i] = static_cast<float>(std::cos(0.7 * i + 1));
+          turn[2 * i + 1] = static_cast<float>(std::sin(0.7 * i + 1));
+        }
+        const std::vector<float> x = random_floats(random, 3 * head_dim);
+        std::vector<float> expected = x;
+        std::vector<float> y = x;
+        reference().rope(expected.data(), 3, head_dim, pairing, turn.data());
+        kernels->rope(y.data(), 3, head_dim, pairing, turn.data());
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const std::size_t in_head = i % head_dim;
+          const std::size_t partner =
+              pairing == rope_pairing::adjacent ? in_head ^ 1 : (in_head + head_dim / 2) % head_dim;
+          const double size = std::abs(double{x[i]}) + std::abs(double{x[i - in_head + partner]});
+          REQUIRE(std::abs(double{y[i]} - double{expected[i]}) <= (rope_relative_error + 0x1p-24) * size);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("silu_mul stays within its error bound", "[silu_mul]") {
+  std::vector<float> gate;
+  for (int i = -12000; i <= 12000; ++i)
+    gate.push_back(static_cast<float>(i) * 0.01f);
+  gate.insert(gate.end(), {0.0f, -0.0f, 1e-30f, -1e-30f, 3e38f, -3e38f, -87.3f, -88.8f, -104.5f});
+  random_stream random(3);
+  const std::vector<float> up = random_floats(random, gate.size());
+  std::vector<float> expected(gate.size());
+  reference().silu_mul(gate.data(), up.data(), gate.size(), expected.data());
+  for (const table* kernels : available()) {
+    std::vector<float> y(gate.size());
+    kernels->silu_mul(gate.data(), up.data(), gate.size(), y.data());
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      CAPTURE(kernels->isa, gate[i], up[i], y[i], expected[i]);
+      if (std::isinf(expected[i])) {
+        REQUIRE(y[i] == expected[i]);
+        continue;
+      }
+      REQUIRE(std::abs(double{y[i]} - double{expected[i]}) <=
+              (silu_mul_relative_error + 0x1p-24) * std::abs(expected[i]) + silu_mul_absolute_error * std::abs(up[i]));
+    }
+  }
+}
+
+TEST_CASE("an element of silu_mul and add does not depend on where a row is cut", "[silu_mul][add][rule5]") {
+  constexpr std::size_t n = 77;
+  random_stream random(4);
+  const std::vector<float> gate = random_floats(random, n, 3.0f);
+  const std::vector<float> up = random_floats(random, n);
+  std::vector<float> sum_expected = up;
+  reference().add(gate.data(), n, sum_expected.data());
+  for (const table* kernels : available()) {
+    std::vector<float> whole(n);
+    kernels->silu_mul(gate.data(), up.data(), n, whole.data());
+    for (std::size_t cut = 0; cut <= n; ++cut) {
+      CAPTURE(kernels->isa, cut);
+      std::vector<float> parts(n);
+      kernels->silu_mul(gate.data(), up.data(), cut, parts.data());
+      kernels->silu_mul(gate.data() + cut, up.data() + cut, n - cut, parts.data() + cut);
+      REQUIRE(same_bits(parts, whole));
+      std::vector<float> sum = up;
+      kernels->add(gate.data(), cut, sum.data());
+      kernels->add(gate.data() + cut, n - cut, sum.data() + cut);
+      REQUIRE(same_bits(sum, sum_expected));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+#include "kernels/table.hpp"
+
+#include "catch.hpp"
+
+using namespace troupe::kernels;
+
+TEST_CASE("the reference can always run, and the best is among the available", "[table]") {
+  REQUIRE_FALSE(available().empty());
+  CHECK(available().front() == &reference());
+  CHECK(available().back() == &best());
+  CHECK(reference().isa == "reference");
+}
+
+TEST_CASE("tables are found by name", "[table]") {
+  for (const table* one : available())
+    CHECK(find(one->isa) == one);
+  CHECK(find("") == nullptr);
+  CHECK(find("avx3") == nullptr);
+}
+
+TEST_CASE("every table has every operation and rows of whole cache lines", "[table]") {
+  for (const table* one : available()) {
+    CAPTURE(one->isa);
+    CHECK((one->packed_bytes && one->pack_linear && one->activation_format_for && one->activation_bytes));
+    CHECK((one->prepare_activations && one->linear && one->dequantize_row));
+    CHECK((one->rms_norm && one->rope && one->silu_mul && one->add));
+    CHECK((one->store_kv && one->attention && one->attention_scratch_bytes && one->argmax && one->log_sum_exp));
+    CHECK(one->output_tile > 0);
+    for (const weight_type type : {weight_type::f32, weight_type::q8_0, weight_type::q4_1})
+      for (const std::uint32_t n_in : {32u, 96u, 576u})
+        CHECK(one->activation_bytes(one->activation_format_for(type), n_in) % 64 == 0);
+  }
+}
