@@ -1,9 +1,12 @@
 #include "runtime/model/linear_runner.hpp"
 
+#include <numeric>
+
 namespace troupe {
 namespace {
 
 using kernels::activation_format;
+using kernels::weight_type;
 
 /// What reading one tile of a column's weights costs, in bytes: at few rows, memory is the limit.
 std::uint64_t tile_cost(const linear_column& column, std::uint32_t tile) {
@@ -25,19 +28,23 @@ result<linear_runner> linear_runner::create(const kernels::table& table, thread_
   linear_runner runner(table, pool);
   runner.scratch_stride_ = max_inputs;
   runner.scratch_.resize(pool.size() * runner.scratch_stride_);
-  std::size_t row_bytes = 0;
-  for (std::size_t f = 0; f < n_formats; ++f)
-    row_bytes += table.activation_bytes(static_cast<activation_format>(f), max_inputs);
-  auto memory = aligned_buffer::create(row_bytes * (max_rows + few_rows * pool.size()));
+  std::array<std::size_t, n_formats> row_bytes{};  // 0: a format the table does not use
+  for (const auto type : {weight_type::f32, weight_type::f16, weight_type::bf16, weight_type::q8_0, weight_type::q4_0,
+                          weight_type::q4_1}) {
+    const activation_format format = table.activation_format_for(type);
+    row_bytes[static_cast<std::size_t>(format)] = table.activation_bytes(format, max_inputs);
+  }
+  const std::size_t n_rows = max_rows + few_rows * pool.size();
+  auto memory = aligned_buffer::create(std::accumulate(row_bytes.begin(), row_bytes.end(), std::size_t{0}) * n_rows);
   if (!memory) return memory.error();
   runner.memory_ = std::move(*memory);
 
   std::byte* next = runner.memory_.data();
-  const auto take = [&](std::size_t n_rows) {
+  const auto take = [&](std::size_t n) {
     activation_rows rows{};
     for (std::size_t f = 0; f < n_formats; ++f) {
       rows[f] = next;
-      next += n_rows * table.activation_bytes(static_cast<activation_format>(f), max_inputs);
+      next += n * row_bytes[f];
     }
     return rows;
   };

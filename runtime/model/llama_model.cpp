@@ -38,7 +38,7 @@ result<std::unique_ptr<llama_model>> llama_model::load(std::shared_ptr<const ggu
   auto config = read_model_config(*file);
   if (!config) return config.error();
   if (auto fits = check_kernel_limits(*config); !fits) return fits.error();
-  auto weights = llama_weights::load(std::move(file), *config, table, pool);
+  auto weights = llama_weights::load(std::move(file), *config, table, pool, options.precision);
   if (!weights) return weights.error();
   const std::uint32_t widest = std::max({config->n_embd, config->q_dim(), config->n_ff});
   auto linear = linear_runner::create(table, pool, options.max_rows, widest);

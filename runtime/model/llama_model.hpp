@@ -52,6 +52,7 @@ class logits_consumer {
 struct llama_options {
   std::uint32_t max_rows = 512;     // tokens of one forward pass, all slices together
   std::uint32_t max_positions = 0;  // of a sequence; 0: the model's context length
+  weight_precision precision = weight_precision::as_stored;
 };
 
 class llama_model {

@@ -27,8 +27,8 @@ error missing(const std::string& name) {
 class llama_loader {
  public:
   llama_loader(std::shared_ptr<const gguf_file> file, const model_config& config, const kernels::table& table,
-               thread_pool& pool)
-      : config_(config), table_(table), pool_(pool) {
+               thread_pool& pool, weight_precision precision)
+      : config_(config), table_(table), pool_(pool), precision_(precision) {
     weights_.file_ = std::move(file);
   }
 
@@ -80,11 +80,12 @@ class llama_loader {
   void describe_linear(const std::string& name, linear_weights& target, std::uint32_t n_out, std::uint32_t n_in) {
     const gguf_tensor* tensor = find(name + ".weight", {n_out, n_in});
     if (!tensor) return;
-    target.packed = {.type = tensor->type, .n_out = n_out, .n_in = n_in, .data = nullptr};
-    target.format = table_.activation_format_for(tensor->type);
+    const auto type = precision_ == weight_precision::widened ? kernels::weight_type::f32 : tensor->type;
+    target.packed = {.type = type, .n_out = n_out, .n_in = n_in, .data = nullptr};
+    target.format = table_.activation_format_for(type);
     if (weights_.file_->find_tensor(name + ".bias")) target.bias = floats(name + ".bias", n_out);
     pending_.push_back({&target, tensor, packed_bytes_});
-    packed_bytes_ += align_64(table_.packed_bytes(tensor->type, n_out, n_in));
+    packed_bytes_ += align_64(table_.packed_bytes(type, n_out, n_in));
   }
 
   void describe_rope_factors() {
@@ -131,15 +132,38 @@ class llama_loader {
 
   void pack(const pending& matrix) {
     kernels::packed_linear& packed = matrix.target->packed;
+    const gguf_tensor& source = *matrix.source;
     std::byte* const target = weights_.memory_.data() + matrix.offset;
-    const std::uint32_t n_rows = std::max(1u, 64 / table_.output_tile) * table_.output_tile;
-    pool_.for_each_task((packed.n_out + n_rows - 1) / n_rows, [&](std::size_t task, std::uint32_t) {
-      const auto begin = static_cast<std::uint32_t>(task * n_rows);
-      table_.pack_linear(packed.type, matrix.source->data.data(), packed.n_out, packed.n_in, begin,
-                         std::min(begin + n_rows, packed.n_out), target);
+    const std::byte* rows = source.data.data();
+    std::vector<float> widened;
+    if (packed.type != source.type) {
+      widened.resize(std::size_t{packed.n_out} * packed.n_in);
+      widen(source, packed.n_in, widened);
+      rows = reinterpret_cast<const std::byte*>(widened.data());
+    }
+    for_each_row_range(packed.n_out, [&](std::uint32_t begin, std::uint32_t end) {
+      table_.pack_linear(packed.type, rows, packed.n_out, packed.n_in, begin, end, target);
     });
     packed.data = target;
-    weights_.file_->release(matrix.source->data);
+    weights_.file_->release(source.data);
+  }
+
+  void widen(const gguf_tensor& source, std::uint32_t n_in, std::vector<float>& out) {
+    const std::size_t row_bytes = kernels::row_bytes(source.type, n_in);
+    for_each_row_range(static_cast<std::uint32_t>(out.size() / n_in), [&](std::uint32_t begin, std::uint32_t end) {
+      for (std::size_t row = begin; row < end; ++row)
+        table_.dequantize_row(source.type, source.data.data() + row * row_bytes, n_in, out.data() + row * n_in);
+    });
+  }
+
+  /// Ranges of whole tiles, over all threads.
+  template <class Body>
+  void for_each_row_range(std::uint32_t n_out, const Body& body) {
+    const std::uint32_t n = std::max(1u, 64 / table_.output_tile) * table_.output_tile;
+    pool_.for_each_task((n_out + n - 1) / n, [&](std::size_t task, std::uint32_t) {
+      const auto begin = static_cast<std::uint32_t>(task * n);
+      body(begin, std::min(begin + n, n_out));
+    });
   }
 
   void fail(error failure) {
@@ -150,14 +174,15 @@ class llama_loader {
   const model_config& config_;
   const kernels::table& table_;
   thread_pool& pool_;
+  weight_precision precision_;
   std::vector<pending> pending_;
   std::size_t packed_bytes_ = 0;
   std::optional<error> failure_;
 };
 
 result<llama_weights> llama_weights::load(std::shared_ptr<const gguf_file> file, const model_config& config,
-                                          const kernels::table& table, thread_pool& pool) {
-  return llama_loader(std::move(file), config, table, pool).load();
+                                          const kernels::table& table, thread_pool& pool, weight_precision precision) {
+  return llama_loader(std::move(file), config, table, pool, precision).load();
 }
 
 void llama_weights::embed(const kernels::table& table, std::uint32_t token, float* y) const {

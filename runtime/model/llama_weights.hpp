@@ -18,6 +18,12 @@ namespace troupe {
 class gguf_file;
 struct gguf_tensor;
 
+/// What the matrices become when they are packed.
+enum class weight_precision : std::uint8_t {
+  as_stored,
+  widened  // to floats: activations then stay floats too. The exact model, at the price of its size, for evaluation
+};
+
 struct linear_weights {
   kernels::packed_linear packed;
   kernels::activation_format format = kernels::activation_format::f32;
@@ -37,7 +43,7 @@ class llama_weights {
  public:
   /// Errors: corrupt, naming the tensor, the shape expected and the shape found.
   static result<llama_weights> load(std::shared_ptr<const gguf_file> file, const model_config& config,
-                                    const kernels::table& table, thread_pool& pool);
+                                    const kernels::table& table, thread_pool& pool, weight_precision precision);
 
   std::span<const llama_layer> layers() const { return layers_; }
   const std::vector<float>& output_norm() const { return output_norm_; }
