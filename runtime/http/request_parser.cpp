@@ -139,7 +139,10 @@ void request_parser::on_field_impl(field name, string_view name_text, string_vie
     return;
   }
   if (name == field::host) ++hosts_;
-  if (name == field::content_length) ++content_lengths_;
+  if (name == field::content_length) {
+    ++content_lengths_;
+    if (view(value).find(',') != std::string_view::npos) ++content_lengths_;  // Beast takes a list of equal numbers
+  }
   if (name == field::transfer_encoding) {
     ++transfer_encodings_;
     if (!iequals(view(value), "chunked")) {

@@ -254,7 +254,9 @@ TEST_CASE("starting tells what is wrong with the address", "[http]") {
     opts.port = port;
     server other(
         opts, [](request, std::shared_ptr<response_stream>) {},
-        [](int status, std::string_view) { return response{status, "", {}, ""}; });
+        [](int status, std::string_view) {
+          return response{status, "", {}, ""};
+        });
     return other.start();
   };
   const auto in_use = start("127.0.0.1", taken.port());

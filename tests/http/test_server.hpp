@@ -4,6 +4,7 @@
 #include "runtime/http/server.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
