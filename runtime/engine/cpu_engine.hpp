@@ -1,0 +1,93 @@
+// The engine on the processor's own cores: a llama_model, its paged KV with a prefix index, and samplers, one step at a
+// time as engine.hpp says.
+//
+// A step costs one forward pass over the granted tokens and, for each drawn token, one pass over its logits on the
+// worker that computed them. Apart from the outputs it returns it allocates nothing that grows with the model or the
+// context.
+#pragma once
+
+#include "base/result.hpp"
+#include "kernels/table.hpp"
+#include "runtime/engine/cpu_engine_options.hpp"
+#include "runtime/engine/engine.hpp"
+#include "runtime/engine/engine_sequence.hpp"
+#include "runtime/kv/block_pool.hpp"
+#include "runtime/kv/kv_storage.hpp"
+#include "runtime/kv/prefix_index.hpp"
+#include "runtime/model/llama_model.hpp"
+#include "runtime/parallel/thread_pool.hpp"
+#include "runtime/sampling/sampler.hpp"
+#include "runtime/tokenizer/tokenizer.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace troupe {
+
+class cpu_engine final : public engine, private logits_consumer {
+ public:
+  /// Errors: invalid_argument (an option out of range, an unknown kernel table), corrupt or unsupported (the model),
+  /// overloaded (no memory).
+  static result<std::unique_ptr<cpu_engine>> create(std::shared_ptr<const gguf_file> file,
+                                                    std::shared_ptr<const tokenizer> vocabulary,
+                                                    const cpu_engine_options& options);
+  ~cpu_engine() override;
+
+  result<sequence_id> add(generation_request request) override;
+  void remove(sequence_id id) override;
+  std::vector<sequence_output> step(const step_plan& plan) override;
+  engine_status status() const override;
+  std::vector<sequence_status> sequences() const override;
+  void reset_prefix_cache() override;
+
+  const model_config& config() const { return model_->config(); }
+  const kernels::table& table() const { return model_->table(); }
+  std::uint32_t n_threads() const { return pool_->size(); }
+  std::size_t weight_bytes() const { return model_->weight_bytes(); }
+  std::size_t kv_bytes() const { return kv_.total_bytes(); }
+
+  /// Counts all blocks anew (invariant I5: free + used = total, and the used ones are those that sequences hold). An
+  /// internal error with a sentence for the first mistake. For tests; O(blocks).
+  result<> audit() const;
+
+ private:
+  /// A sequence in the step that runs now.
+  struct grant {
+    engine_sequence* sequence;
+    std::uint32_t n_tokens;
+  };
+
+  cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<llama_model> model, kv_storage kv,
+             std::shared_ptr<const tokenizer> vocabulary, const cpu_engine_options& options, std::uint32_t max_context);
+
+  void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) override;
+
+  engine_sequence* find(sequence_id id);
+  void grant_tokens(const step_grant& wish);
+  result<> check(const generation_request& request) const;
+  std::uint32_t n_admitted() const;
+
+  std::unique_ptr<thread_pool> pool_;
+  std::unique_ptr<llama_model> model_;
+  kv_storage kv_;
+  std::shared_ptr<const tokenizer> vocabulary_;
+  std::vector<token_id> end_tokens_;
+  std::uint32_t max_context_;
+  std::uint32_t max_sequences_;
+  block_pool blocks_;
+  std::unique_ptr<prefix_index> index_;  // nullptr: no prefix caching
+  std::vector<sampler> samplers_;        // one for each worker
+
+  std::vector<std::unique_ptr<engine_sequence>> sequences_;  // in the order of their ids
+  std::uint64_t next_id_ = 1;
+
+  // The step that runs now
+  std::vector<grant> grants_;
+  std::vector<forward_slice> slices_;
+  std::uint32_t n_granted_ = 0;
+};
+
+}  // namespace troupe

@@ -1,0 +1,87 @@
+// One sequence inside cpu_engine: its tokens, how far they are computed, and what a drawn token means for it - text,
+// logprobs, the end.
+//
+//   waiting --first grant--> admitted --every token computed--> draws a token --> admitted, or ended
+//      ^                        |
+//      +-------- preempt -------+        blocks are given back; tokens and text stay
+#pragma once
+
+#include "base/generation.hpp"
+#include "runtime/engine/engine.hpp"
+#include "runtime/kv/sequence_blocks.hpp"
+#include "runtime/sampling/sampler.hpp"
+#include "runtime/sampling/token_history.hpp"
+#include "runtime/sampling/token_text.hpp"
+#include "runtime/tokenizer/tokenizer.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace troupe {
+
+class engine_sequence {
+ public:
+  /// The request has been checked. max_context: tokens at which the sequence ends.
+  engine_sequence(sequence_id id, generation_request request, const tokenizer& vocabulary,
+                  std::span<const token_id> end_tokens, block_pool& pool, prefix_index* index,
+                  std::uint32_t max_context);
+
+  sequence_id id() const { return id_; }
+  std::span<const token_id> tokens() const { return tokens_; }
+  std::uint32_t n_known() const { return static_cast<std::uint32_t>(tokens_.size()); }
+  std::uint32_t n_computed() const { return n_computed_; }
+  std::uint32_t n_output() const { return n_known() - n_prompt_; }  // resumed tokens are output
+  bool admitted() const { return admitted_; }
+  const sequence_blocks& blocks() const { return blocks_; }
+
+  /// Takes the blocks of a known beginning and makes room for n_tokens more. False, and waiting still, when there is no
+  /// room.
+  bool admit(std::uint32_t n_tokens);
+  /// Room for n_tokens more positions.
+  bool reserve(std::uint32_t n_tokens) { return blocks_.reserve(n_computed_ + n_tokens); }
+  void preempt();
+
+  /// Of the next n_tokens positions, how many of the last want logits.
+  std::uint32_t logits_wanted(std::uint32_t n_tokens) const;
+  /// The logits of one position of this step. Draws the next token if it is the last one known. Called from any thread.
+  void take_logits(std::uint32_t position, std::span<const float> logits, const kernels::table& table, sampler& draw);
+  /// The next n_tokens positions have their K, V and logits: everything that follows from them. True when there is
+  /// something to tell.
+  bool complete(std::uint32_t n_tokens, sequence_output& output);
+
+ private:
+  bool draws() const { return n_output() < sampling_.max_tokens && n_known() < max_context_ && !ended_before_; }
+  bool is_end(token_id token) const;
+  std::span<const token_id> suppressed() const;
+  void accept(token_id token, sequence_output& output);
+
+  sequence_id id_;
+  sampling_params sampling_;
+  const tokenizer& vocabulary_;
+  std::uint32_t max_context_;
+  std::uint32_t n_prompt_;
+  std::vector<token_id> tokens_;  // prompt, resumed, generated; with room for all that may come
+  std::vector<token_id> ends_;    // any of these ends the answer
+
+  sequence_blocks blocks_;
+  std::uint32_t n_computed_ = 0;
+  bool admitted_ = false;
+  std::uint32_t n_cached_ = 0;  // prompt tokens found in the prefix cache at the first admission
+  bool was_admitted_ = false;
+
+  token_history history_;
+  token_text text_;
+  bool ended_before_ = false;  // the resumed tokens end the answer already
+
+  bool prompt_logprobs_due_ = false;
+  std::vector<prompt_token_logprob> prompt_logprobs_;  // (n_prompt) while due
+  std::uint32_t n_scored_ = 1;                         // prompt tokens that have theirs; the first has none
+
+  // The draw of this step
+  token_id drawn_ = 0;
+  float drawn_logprob_ = 0.0f;
+  std::vector<token_logprob> drawn_top_;
+};
+
+}  // namespace troupe
