@@ -1,6 +1,9 @@
-// Byte-level BPE as GPT-2 introduced it (Radford et al., 2019), read from a GGUF file: tokenizer.ggml.model "gpt2" with the
-// pre-tokenizer "smollm" (digits one by one, then GPT-2's pattern). Ids equal those of Hugging Face's tokenizers.
+// Byte-level BPE as GPT-2 introduced it (Radford et al., 2019), read from a GGUF file: tokenizer.ggml.model "gpt2" with
+// the pre-tokenizer "smollm" (digits one by one, then GPT-2's pattern). Ids equal those of Hugging Face's tokenizers.
 #pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -9,15 +12,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.hpp"
-#include "base/result.hpp"
-
 namespace troupe {
 
 class gguf_file;
 
 enum class special_tokens : std::uint8_t {
-  as_text,  // "<|im_start|>" in the text is nine characters of text
+  as_text,  // "<|im_start|>" in the text is twelve characters of text
   parse     // it is the token
 };
 
@@ -26,7 +26,10 @@ class tokenizer {
   static result<std::shared_ptr<const tokenizer>> from_gguf(const gguf_file& file);
   virtual ~tokenizer() = default;
 
-  /// Bytes that are not UTF-8 are encoded as they are (byte-level BPE has a token for each byte).
+  /// Bytes that are not UTF-8 are encoded as they are. A byte that the vocabulary has no token for is left out, as by
+  /// Hugging Face's tokenizers; SmolLM2 lacks 21: six control characters, and bytes of no assigned character.
+  /// Thread-safe; time O(n log n) for n bytes, whatever they are; at most one token a byte. A single word must be
+  /// shorter than 4 GiB.
   virtual std::vector<token_id> encode(std::string_view text, special_tokens mode) const = 0;
   /// The bytes of one token; control tokens give their name. Empty for an id outside the vocabulary.
   virtual std::string_view token_bytes(token_id id) const = 0;
@@ -38,7 +41,7 @@ class tokenizer {
   virtual bool is_end(token_id id) const = 0;  // eos, eot, <|im_end|>: the model's own ends
   virtual std::optional<token_id> bos() const = 0;
   virtual std::optional<token_id> eos() const = 0;
-  virtual bool adds_bos() const = 0;  // tokenizer.ggml.add_bos_token
+  virtual bool adds_bos() const = 0;                                       // tokenizer.ggml.add_bos_token
   virtual std::optional<token_id> find(std::string_view token) const = 0;  // by its exact text, special ones included
 };
 
