@@ -55,13 +55,8 @@ std::span<const float> sampler::adjust(std::span<const float> logits, const samp
 }
 
 token_id sampler::draw_largest(std::span<const float> logits) const {
-  const std::size_t best = table_.argmax(logits.data(), logits.size());
-  if (best < logits.size() && logits[best] > minus_infinity) return static_cast<token_id>(best);
-  // Only logits with NaN, or without any number, come here: argmax promises nothing for them.
-  std::size_t largest = 0;
-  for (std::size_t i = 1; i < logits.size(); ++i)
-    if (logits[i] > logits[largest] || (std::isnan(logits[largest]) && logits[i] > minus_infinity)) largest = i;
-  return logits[largest] > minus_infinity ? static_cast<token_id>(largest) : 0;
+  const std::size_t best = table_.argmax(logits.data(), logits.size());  // a NaN never wins
+  return logits[best] > minus_infinity ? static_cast<token_id>(best) : 0;
 }
 
 token_id sampler::draw_weighted(std::span<const float> logits, const sampling_params& params,

@@ -10,12 +10,11 @@
 // and top_p keep a beginning of that order, and the token is the one whose interval of the cumulative weight holds
 // random_unit(seed, index) x sum (inverse transform sampling).
 //
-// Cost for 49,152 logits: greedy one pass of the table's argmax, else some 0.1 to 0.2 ms; the vocabulary is never
+// Cost for 49,152 logits: greedy one pass of the table's argmax, else some 0.15 to 0.2 ms; the vocabulary is never
 // sorted.
 //
-// Hostile logits: NaN is never drawn while there is a number, minus infinity never while there is more; plus infinity
-// counts as the largest float. With nothing above minus infinity the token is 0. The id is inside the vocabulary
-// whatever the logits are.
+// Hostile logits: NaN counts as minus infinity, which is never drawn; plus infinity counts as the largest float. With
+// nothing above minus infinity the token is 0. The id is inside the vocabulary whatever the logits are.
 #pragma once
 
 #include "base/generation.hpp"

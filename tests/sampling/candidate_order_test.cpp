@@ -93,20 +93,26 @@ TEST_CASE("min_weight removes what is lighter", "[sampling][candidate_order]") {
 TEST_CASE("logits that are no numbers", "[sampling][candidate_order]") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   candidate_order order(5);
-  CHECK_FALSE(order.assign(std::vector<float>{nan, -infinity, nan, -infinity, nan}, 1.0f, 0.0f));
+  std::vector<float> logits;  // read until the last question
+  const auto assign = [&](std::vector<float> values, float temperature) {
+    logits = std::move(values);
+    return order.assign(logits, temperature, 0.0f);
+  };
+  const std::vector<float> nothing{nan, -infinity, nan, -infinity, nan};
+  CHECK_FALSE(assign(nothing, 1.0f));
 
-  REQUIRE(order.assign(std::vector<float>{nan, -infinity, -2.0f, nan, -infinity}, 1.0f, 0.0f));
+  REQUIRE(assign({nan, -infinity, -2.0f, nan, -infinity}, 1.0f));
   CHECK(order.total_weight() == static_cast<std::uint64_t>(unit));
   CHECK(order.shortest_reaching(1).last == 2);
 
-  REQUIRE(order.assign(std::vector<float>{1.0f, infinity, nan, infinity, -infinity}, 1.0f, 0.0f));
+  REQUIRE(assign({1.0f, infinity, nan, infinity, -infinity}, 1.0f));
   CHECK(order.total_weight() == 2 * static_cast<std::uint64_t>(unit));
   CHECK(order.shortest_reaching(1).last == 1);
   CHECK(order.shortest_reaching(order.total_weight()).last == 3);
 
   const float huge = std::numeric_limits<float>::max();
   for (const float temperature : {1e-45f, 1e-10f, 1.0f, 1e30f, huge}) {
-    REQUIRE(order.assign(std::vector<float>{-huge, huge, 0.0f, nan, 1.0f}, temperature, 0.0f));
+    REQUIRE(assign({-huge, huge, 0.0f, nan, 1.0f}, temperature));
     CHECK(order.shortest_reaching(1).last == 1);
     CHECK(order.shortest_reaching(order.total_weight()).weight == order.total_weight());
   }

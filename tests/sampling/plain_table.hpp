@@ -3,6 +3,7 @@
 
 #include "kernels/table.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace troupe::test {
@@ -10,7 +11,7 @@ namespace troupe::test {
 inline std::uint32_t plain_argmax(const float* x, std::size_t n) {
   std::uint32_t best = 0;
   for (std::uint32_t i = 1; i < n; ++i)
-    if (x[i] > x[best]) best = i;
+    if (x[i] > x[best] || (std::isnan(x[best]) && !std::isnan(x[i]))) best = i;
   return best;
 }
 
