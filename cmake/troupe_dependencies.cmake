@@ -1,5 +1,6 @@
 # Every library that Troupe takes from the system. scripts/install_packages names the Debian packages.
 find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)

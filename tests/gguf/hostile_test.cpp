@@ -149,7 +149,8 @@ TEST_CASE("keys and tensors have one value each") {
 
 TEST_CASE("hostile names are made fit for a message") {
   raw_gguf twice(0, 2);
-  const std::string name = std::string("\x1b[31m\xff\n") + std::string(200, 'x');
+  std::string name(200, 'x');
+  name.insert(0, "\x1b[31m\xff\n");
   for (int i = 0; i < 2; ++i)
     twice.string(name).type(value_type::u8).number(std::uint8_t{1});
   const auto file = gguf_file::parse(twice.bytes());
