@@ -1,0 +1,233 @@
+#include "runtime/model/llama_model.hpp"
+
+#include "base/random.hpp"
+#include "catch.hpp"
+#include "naive_llama.hpp"
+#include "runtime/gguf/gguf_file.hpp"
+#include "runtime/gguf/tiny_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+using namespace troupe;
+using kernels::kv_type;
+using kernels::weight_type;
+
+namespace {
+
+using rows = std::vector<std::vector<float>>;
+
+/// A model in memory with everything around it.
+struct loaded {
+  std::vector<std::byte> bytes;
+  std::shared_ptr<const gguf_file> file;
+  thread_pool pool;
+  std::unique_ptr<llama_model> model;
+
+  loaded(std::vector<std::byte> b, const kernels::table& table, std::uint32_t n_threads, std::uint32_t max_rows = 64)
+      : bytes(std::move(b)), pool(n_threads) {
+    auto parsed = gguf_file::parse(bytes);
+    REQUIRE(parsed);
+    file = *parsed;
+    auto m = llama_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 256});
+    if (!m) FAIL(m.error().message);
+    model = std::move(*m);
+  }
+};
+
+std::vector<token_id> random_tokens(std::uint64_t seed, std::size_t n, std::uint32_t n_vocab) {
+  random_stream random(seed);
+  std::vector<token_id> tokens(n);
+  for (token_id& token : tokens)
+    token = static_cast<token_id>(random.below(n_vocab));
+  return tokens;
+}
+
+class collector final : public logits_consumer {
+ public:
+  explicit collector(std::vector<rows*> into, std::vector<std::size_t> first) : into_(into), first_(first) {}
+  void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t) override {
+    (*into_[slice])[first_[slice] + position].assign(logits.begin(), logits.end());
+  }
+
+ private:
+  std::vector<rows*> into_;
+  std::vector<std::size_t> first_;
+};
+
+/// All logits of several sequences, computed in passes that take `chunk` tokens of each. Blocks are dealt out of order.
+std::vector<rows> compute(loaded& m, const std::vector<std::vector<token_id>>& sequences, std::size_t chunk,
+                          kv_type type) {
+  const std::uint32_t blocks_each = 8;
+  const auto n = static_cast<std::uint32_t>(sequences.size());
+  auto kv = kv_storage::create(m.model->layout(type), m.model->config().n_layers, n * blocks_each);
+  REQUIRE(kv);
+  std::vector<std::vector<block_handle>> blocks(n);
+  for (std::uint32_t i = 0; i < n * blocks_each; ++i)
+    blocks[i % n].push_back({n * blocks_each - 1 - i, 0});
+  std::vector<rows> out;
+  for (const auto& tokens : sequences)
+    out.emplace_back(tokens.size());
+  for (std::size_t begin = 0;; begin += chunk) {
+    std::vector<forward_slice> slices;
+    std::vector<rows*> into;
+    std::vector<std::size_t> first;
+    for (std::uint32_t s = 0; s < n; ++s) {
+      if (begin >= sequences[s].size()) continue;
+      const std::size_t count = std::min(chunk, sequences[s].size() - begin);
+      slices.push_back({.tokens = std::span(sequences[s]).subspan(begin, count),
+                        .first_position = static_cast<std::uint32_t>(begin),
+                        .blocks = blocks[s],
+                        .n_logits = static_cast<std::uint32_t>(count)});
+      into.push_back(&out[s]);
+      first.push_back(begin);
+    }
+    if (slices.empty()) return out;
+    collector consumer(into, first);
+    m.model->forward(slices, *kv, consumer);
+  }
+}
+
+/// Root mean square of the difference, relative to that of the exact logits.
+double relative_error(const rows& ours, const std::vector<std::vector<double>>& exact) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    for (std::size_t j = 0; j < exact[i].size(); ++j) {
+      difference += (ours[i][j] - exact[i][j]) * (ours[i][j] - exact[i][j]);
+      size += exact[i][j] * exact[i][j];
+    }
+  return std::sqrt(difference / size);
+}
+
+bool floats_only(const kernels::table& table, weight_type type) {
+  return table.activation_format_for(type) == kernels::activation_format::f32;
+}
+
+void check_against_naive(std::vector<std::byte> bytes, bool any_quantised) {
+  for (const kernels::table* table : kernels::available()) {
+    CAPTURE(table->isa);
+    loaded m(bytes, *table, 3);
+    const auto tokens = random_tokens(5, 40, m.model->config().n_vocab);
+    const auto exact = testing::naive_llama(*m.file).logits(tokens);
+    const bool rounded = any_quantised && !floats_only(*table, weight_type::q4_1);
+    CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], exact) < (rounded ? 3e-2 : 1e-5));
+    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::f16)[0], exact) < (rounded ? 3e-2 : 2e-3));
+  }
+}
+
+std::vector<std::byte> floats_to_bytes(const std::vector<float>& values) {
+  std::vector<std::byte> bytes(values.size() * 4);
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("logits equal a naive double-precision forward pass", "[llama_model]") {
+  const std::vector<weight_type> types{weight_type::f32,  weight_type::f16,  weight_type::bf16,
+                                       weight_type::q8_0, weight_type::q4_0, weight_type::q4_1};
+  for (const weight_type type : types)
+    for (const bool tied : {true, false}) {
+      CAPTURE(static_cast<int>(type), tied);
+      const auto embeddings = tied ? type : weight_type::q8_0;
+      const bool quantised = kernels::row_bytes(type, 32) < 64 || embeddings == weight_type::q8_0;
+      check_against_naive(build_tiny_model({.weights = type, .embeddings = embeddings, .tied_output = tied}),
+                          quantised);
+    }
+}
+
+TEST_CASE("every grouping of query heads is computed", "[llama_model]") {
+  for (const auto& [n_embd, heads, kv_heads] :
+       {std::tuple{64u, 8u, 8u}, {64u, 8u, 1u}, {96u, 6u, 3u}, {576u, 9u, 3u}}) {
+    CAPTURE(n_embd, heads, kv_heads);
+    check_against_naive(
+        build_tiny_model({.n_embd = n_embd, .n_heads = heads, .n_kv_heads = kv_heads, .n_ff = 160, .n_vocab = 301}),
+        false);
+  }
+}
+
+TEST_CASE("biases, rope factors and linear rope scaling are applied", "[llama_model]") {
+  gguf_writer writer = make_tiny_model({.n_layers = 1});
+  writer.add("llama.rope.scaling.type", std::string("linear"));
+  writer.add("llama.rope.scaling.factor", 2.5f);
+  random_stream random(3);
+  const auto bias = [&](const std::string& name, std::size_t n) {
+    std::vector<float> values(n);
+    for (float& v : values)
+      v = static_cast<float>(random.unit() - 0.5);
+    writer.add_tensor(name, weight_type::f32, {n}, floats_to_bytes(values));
+  };
+  for (const auto& [name, n] : {std::pair{"attn_q", 64u}, {"attn_k", 32u}, {"attn_v", 32u}, {"attn_output", 64u}})
+    bias("blk.0." + std::string(name) + ".bias", n);
+  writer.add_tensor("rope_freqs.weight", weight_type::f32, {8},
+                    floats_to_bytes({1.0f, 1.5f, 2.0f, 4.0f, 8.0f, 8.0f, 8.0f, 8.0f}));
+  check_against_naive(writer.build(), false);
+}
+
+TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[llama_model][rule5]") {
+  for (const weight_type type : {weight_type::f32, weight_type::q4_1, weight_type::q8_0}) {
+    const auto bytes = build_tiny_model({.weights = type, .embeddings = weight_type::q8_0});
+    for (const kernels::table* table : kernels::available()) {
+      CAPTURE(table->isa, static_cast<int>(type));
+      std::vector<std::vector<token_id>> sequences;
+      for (std::uint64_t s = 0; s < 5; ++s)
+        sequences.push_back(random_tokens(s, 3 + 20 * s, 300));
+      loaded alone(bytes, *table, 1, 512);
+      std::vector<rows> expected;
+      for (const auto& tokens : sequences)
+        expected.push_back(compute(alone, {tokens}, tokens.size(), kv_type::f16)[0]);
+      for (const std::uint32_t n_threads : {1u, 3u}) {
+        loaded m(bytes, *table, n_threads, 512);
+        for (const std::size_t chunk : {1u, 3u, 16u, 64u}) {
+          CAPTURE(n_threads, chunk);
+          CHECK(compute(m, sequences, chunk, kv_type::f16) == expected);             // all together
+          CHECK(compute(m, {sequences[4]}, chunk, kv_type::f16)[0] == expected[4]);  // alone
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("widened weights are the exact model", "[llama_model]") {
+  const auto bytes = build_tiny_model({.weights = weight_type::q4_1, .embeddings = weight_type::q8_0});
+  loaded m(bytes, kernels::best(), 2);
+  auto widened = llama_model::load(m.file, kernels::best(), m.pool,
+                                   {.max_rows = 64, .max_positions = 256, .precision = weight_precision::widened});
+  REQUIRE(widened);
+  m.model = std::move(*widened);
+  const auto tokens = random_tokens(5, 40, 300);
+  CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], testing::naive_llama(*m.file).logits(tokens)) < 1e-5);
+}
+
+TEST_CASE("a tensor that is missing or of another shape is named, with both shapes", "[llama_model]") {
+  const auto load = [](const gguf_writer& writer) {
+    const auto bytes = writer.build();
+    auto file = gguf_file::parse(bytes);
+    REQUIRE(file);
+    thread_pool pool(1);
+    auto model = llama_model::load(*file, kernels::reference(), pool, {});
+    REQUIRE(!model);
+    CHECK(model.error().code == errc::corrupt);
+    return model.error().message;
+  };
+  gguf_writer missing;  // the keys of a model and nothing else but its embeddings
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, std::uint32_t>>{{"llama.block_count", 1},
+                                                                    {"llama.embedding_length", 64},
+                                                                    {"llama.attention.head_count", 4},
+                                                                    {"llama.feed_forward_length", 96},
+                                                                    {"llama.context_length", 64}})
+    missing.add(key, value);
+  missing.add("general.architecture", std::string("llama"));
+  missing.add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  missing.add_tensor("token_embd.weight", weight_type::f32, {64, 10}, std::vector<std::byte>(64 * 10 * 4));
+  CHECK(load(missing).find("blk.0.attn_norm.weight is missing") != std::string::npos);
+
+  missing.add_tensor("blk.0.attn_norm.weight", weight_type::f32, {32}, std::vector<std::byte>(32 * 4));
+  const std::string message = load(missing);
+  CHECK(message.find("blk.0.attn_norm.weight") != std::string::npos);
+  CHECK(message.find("(32)") != std::string::npos);
+  CHECK(message.find("(64)") != std::string::npos);
+}
