@@ -1,0 +1,132 @@
+#include "runtime/openai/chat_request.hpp"
+
+#include "runtime/openai/chat_message.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+namespace troupe::openai {
+namespace {
+
+void read_messages(field_reader& reader, const request_limits& limits, json& messages) {
+  const json* list = reader.read_array("messages", limits.messages);
+  if (list == nullptr) return reader.refuse("messages", "messages must be an array of at least one message.");
+  if (list->empty()) return reader.refuse("messages", "messages must have at least one message.");
+  messages = json::array();
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    auto message = read_chat_message((*list)[i], reader.path_of("messages[" + std::to_string(i) + "]"));
+    if (!message) return reader.adopt(message.error());
+    messages.push_back(std::move(*message));
+  }
+}
+
+// Calls by name or by force need a grammar that this version does not have; "auto" leaves it to the model.
+bool read_tool_choice(field_reader& reader) {
+  const json* choice = reader.find("tool_choice");
+  if (choice == nullptr || *choice == "auto") return true;
+  if (*choice == "none") return false;
+  if (*choice == "required" || choice->is_object())
+    reader.refuse("tool_choice", "tool_choice must be none or auto; forced calls are not supported by this version.",
+                  errc::unsupported);
+  else
+    reader.refuse("tool_choice", "tool_choice must be none or auto.");
+  return false;
+}
+
+void read_tools(field_reader& reader, const request_limits& limits, chat_prompt& prompt) {
+  const bool wanted = read_tool_choice(reader);
+  json& context = *prompt.context;
+  context["tools"] = nullptr;  // templates test for None, which an undefined name is not
+  const json* tools = reader.read_array("tools", limits.tools);
+  if (tools == nullptr) return;
+  for (std::size_t i = 0; i < tools->size(); ++i) {
+    const json& tool = (*tools)[i];
+    const std::string name = "tools[" + std::to_string(i) + "]";
+    if (!tool.is_object() || tool.value("type", json()) != "function")
+      return reader.refuse(name, "A tool must be an object of type function.");
+    const auto function = tool.find("function");
+    if (function == tool.end() || !function->is_object() || !function->value("name", json()).is_string())
+      return reader.refuse(name + ".function", "A tool's function must be an object with a name.");
+  }
+  prompt.has_tools = wanted && !tools->empty();
+  if (prompt.has_tools) context["tools"] = *tools;
+}
+
+void read_template_arguments(field_reader& reader, json& context) {
+  const json* arguments = reader.read_object("chat_template_kwargs");
+  if (arguments == nullptr) return;
+  constexpr std::array own = {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"};
+  for (const auto& [key, value] : arguments->items()) {
+    if (std::find(own.begin(), own.end(), key) != own.end())
+      return reader.refuse("chat_template_kwargs." + key, "chat_template_kwargs cannot set " + key + ".");
+    context[key] = value;
+  }
+}
+
+void read_continuation(field_reader& reader, chat_prompt& prompt) {
+  std::optional<bool> add_generation_prompt;
+  if (reader.find("add_generation_prompt") != nullptr)
+    reader.read("add_generation_prompt", add_generation_prompt.emplace());
+  reader.read("continue_final_message", prompt.continue_final_message);
+  (*prompt.context)["add_generation_prompt"] = add_generation_prompt.value_or(!prompt.continue_final_message);
+  if (!prompt.continue_final_message || !reader.ok()) return;
+  if (add_generation_prompt.value_or(false))
+    return reader.refuse("continue_final_message",
+                         "continue_final_message and add_generation_prompt cannot both be true.");
+  const json& last = (*prompt.context)["messages"].back();
+  prompt.continued = last["content"].get<std::string>();
+  if (last["role"] != "assistant" || prompt.continued.empty())
+    reader.refuse("continue_final_message",
+                  "continue_final_message needs a last message of the assistant with a text.");
+}
+
+void read_lengths(field_reader& reader, generation_fields& common) {
+  // max_completion_tokens is the newer name; where both are given it counts, as at OpenAI's.
+  reader.read("max_tokens", common.max_tokens, 1, std::numeric_limits<std::int32_t>::max());
+  reader.read("max_completion_tokens", common.max_tokens, 1, std::numeric_limits<std::int32_t>::max());
+}
+
+void read_logprobs(field_reader& reader, const request_limits& limits, chat_request& request) {
+  reader.read("logprobs", request.logprobs);
+  reader.read("top_logprobs", request.top_logprobs, 0, limits.logprobs);
+  if (request.top_logprobs > 0 && !request.logprobs)
+    reader.refuse("top_logprobs", "top_logprobs is only allowed when logprobs is true.");
+  if (request.logprobs) request.common.sampling.logprobs = request.top_logprobs;
+}
+
+void read_modalities(field_reader& reader) {
+  const json* modalities = reader.read_array("modalities", 8);
+  if (modalities == nullptr) return;
+  for (const json& modality : *modalities)
+    if (modality != "text") reader.refuse("modalities", "modalities can only be text.", errc::unsupported);
+}
+
+}  // namespace
+
+void read_chat_prompt(field_reader& reader, const request_limits& limits, chat_prompt& prompt) {
+  prompt.context = std::make_shared<json>(json::object());
+  json& context = *prompt.context;
+  read_messages(reader, limits, context["messages"]);
+  read_tools(reader, limits, prompt);
+  read_template_arguments(reader, context);
+  reader.read("add_special_tokens", prompt.add_special_tokens);
+  if (reader.ok()) read_continuation(reader, prompt);
+}
+
+result<chat_request> parse_chat_request(const json& body, const request_limits& limits, generation_fields defaults) {
+  chat_request request;
+  request.common = std::move(defaults);
+  field_reader reader(body);
+  read_chat_prompt(reader, limits, request.prompt);
+  read_generation_fields(reader, limits, request.common);
+  read_lengths(reader, request.common);
+  read_logprobs(reader, limits, request);
+  read_modalities(reader);
+  if (const auto outcome = reader.outcome(); !outcome) return outcome.error();
+  return request;
+}
+
+}  // namespace troupe::openai
