@@ -40,11 +40,16 @@ function add_element(parent, tag, class_name, text) {
   return element;
 }
 
-/** Keeps the end of the log in view while `change` adds to it, unless the reader has scrolled away. */
-function following(change) {
-  const at_end = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-  change();
+// The end of the log stays in view, as answers grow and as the window shrinks, unless the reader has scrolled away from it.
+let at_end = true;
+
+function show_end() {
   if (at_end) log.scrollTop = log.scrollHeight;
+}
+
+function following(change) {
+  change();
+  show_end();
 }
 
 function add_turn(role, text) {
@@ -65,8 +70,8 @@ function figures(answer) {
   const seconds = (answer.last_at - answer.first_at) / 1000;
   if (tokens > 1 && seconds > 0) parts.push(`${((tokens - 1) / seconds).toFixed(1)} tokens/s`);
   const cached = answer.usage?.prompt_tokens_details?.cached_tokens;
-  if (answer.usage) parts.push(`prompt of ${answer.usage.prompt_tokens}${cached ? `, ${cached} of them cached` : ""}`);
-  if (answer.reason === "length") parts.push("ended at the most tokens allowed");
+  if (answer.usage) parts.push(`prompt of ${answer.usage.prompt_tokens} tokens${cached ? `, ${cached} cached` : ""}`);
+  if (answer.reason === "length") parts.push("cut at max tokens");
   if (answer.stopped) parts.push("stopped");
   return parts.join(" · ");
 }
@@ -83,7 +88,8 @@ async function ask(text) {
   mine.push({ role: "user", content: text });
   const { turn, body } = add_turn("assistant", "");
   turn.setAttribute("aria-busy", "true");
-  log.scrollTop = log.scrollHeight;
+  at_end = true;
+  show_end();
   const controller = new AbortController();
   set_running(controller);
 
@@ -127,6 +133,11 @@ async function ask(text) {
     key_field.focus();
   }
 }
+
+log.addEventListener("scroll", () => {
+  at_end = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+});
+new ResizeObserver(show_end).observe(log);
 
 function fit_message() {
   message.style.height = "auto";

@@ -96,8 +96,9 @@ def check_answer(page):
 
 
 def check_load(page):
-    generated = wait_for_tile(page, "Generated", lambda value: value >= 0, "there is a rate")
-    print(f"load: {generated} tokens/s at the end of an answer, first token p50 {tile(page, 'Time to first token')} ms")
+    first = wait_for_tile(page, "Time to first token", lambda value: value > 0, "the answer's first token is counted")
+    between = wait_for_tile(page, "Time between tokens", lambda value: value > 0, "the answer's tokens are counted")
+    print(f"load after an answer: p50 of the first token {first} ms, between tokens {between} ms")
     assert page.evaluate("document.querySelectorAll('.tile').length") == 8
     ask(page, "Tell me a very long story, as long as you can")
     wait_for_tile(page, "Requests running", lambda value: value >= 1, "a request runs")
@@ -134,6 +135,8 @@ def check_layout(page, folder):
         for scheme in ("light", "dark"):
             page.look(width, height, scheme, mobile)
             page.evaluate("new Promise((resolve) => setTimeout(resolve, 300))")
+            assert page.evaluate("(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)"
+                                 "(document.querySelector('#log'))"), f"{name}: the end of the conversation is out of view"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name}: wider than the screen"
             for selector in ("#send", "#message", "#log", ".tile", "#new"):
                 box = page.evaluate(f"(({{x, y, right, bottom, width}}) => [x, y, right, bottom, width])"
