@@ -3,8 +3,9 @@ without any of Troupe's code."""
 
 import struct
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, __version__, decoders, models, pre_tokenizers
 
+VERSION = __version__
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 CONTROL, USER_DEFINED = 3, 4

@@ -1,0 +1,113 @@
+// What every benchmark writes: claims, each with what was measured, what it was measured against and whether it holds.
+// The format is that of docs/benchmarks.md; fields that do not apply are null. `ok` is computed from value and target,
+// never given.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace troupe::bench {
+
+enum class goal { at_least, at_most };
+
+struct claim {
+  std::string name;
+  std::string unit;
+  std::vector<double> samples;  // of the same thing; the median is the value
+  std::optional<double> target;
+  goal direction = goal::at_least;
+  std::optional<double> bound = {};  // what the machine could do at most, in the same unit
+};
+
+inline double median(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  const std::size_t middle = samples.size() / 2;
+  return samples.size() % 2 == 1 ? samples[middle] : (samples[middle - 1] + samples[middle]) / 2;
+}
+
+/// Half the distance between the quartiles, as a share of the median.
+inline double spread(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  const auto quartile = [&](double q) {
+    return samples[static_cast<std::size_t>(std::lround(q * static_cast<double>(samples.size() - 1)))];
+  };
+  return (quartile(0.75) - quartile(0.25)) / 2 / median(samples);
+}
+
+/// The first CPU's name, as the kernel tells it.
+inline std::string machine_name() {
+  std::ifstream cpus("/proc/cpuinfo");
+  for (std::string line; std::getline(cpus, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+/// The commit this was built from, from the environment (TROUPE_COMMIT) since a binary does not know; null otherwise.
+inline nlohmann::json commit_name() {
+  const char* commit = std::getenv("TROUPE_COMMIT");
+  return commit != nullptr ? nlohmann::json(commit) : nlohmann::json();
+}
+
+class report {
+ public:
+  report(std::string bench, int argc, char** argv) : bench_(std::move(bench)) {
+    for (int i = 0; i < argc; ++i)
+      command_ += (i > 0 ? " " : "") + std::string(argv[i]);
+  }
+
+  /// Adds a claim and prints it.
+  void add(const claim& c) {
+    const double value = median(c.samples);
+    nlohmann::json ok;
+    if (c.target) ok = c.direction == goal::at_least ? value >= *c.target : value <= *c.target;
+    std::printf("%-44s %10.3f %-6s", c.name.c_str(), value, c.unit.c_str());
+    if (c.target) {
+      std::printf(" target %s %g %s", c.direction == goal::at_least ? ">=" : "<=", *c.target, ok ? "ok" : "MISSED");
+    }
+    if (c.bound) std::printf(" %3.0f %% of %.1f", 100 * value / *c.bound, *c.bound);
+    std::printf("  (n %zu, spread %.1f %%)\n", c.samples.size(), 100 * spread(c.samples));
+    claims_.push_back({{"claim", c.name},
+                       {"system", "troupe"},
+                       {"value", value},
+                       {"unit", c.unit},
+                       {"peer", nullptr},
+                       {"peer_value", nullptr},
+                       {"ratio", nullptr},
+                       {"bound", c.bound ? nlohmann::json(*c.bound) : nlohmann::json()},
+                       {"share_of_bound", c.bound ? nlohmann::json(value / *c.bound) : nlohmann::json()},
+                       {"target", c.target ? nlohmann::json(*c.target) : nlohmann::json()},
+                       {"ok", ok},
+                       {"n", c.samples.size()},
+                       {"spread", spread(c.samples)}});
+  }
+
+  /// False if the file cannot be written.
+  bool write(const std::string& path) const {
+    std::ofstream out(path);
+    out << nlohmann::json{{"bench", bench_},
+                          {"command", command_},
+                          {"machine", machine_name()},
+                          {"commit", commit_name()},
+                          {"claims", claims_}}
+               .dump(1)
+        << '\n';
+    return out.good();
+  }
+
+ private:
+  std::string bench_;
+  std::string command_;
+  nlohmann::json claims_ = nlohmann::json::array();
+};
+
+}  // namespace troupe::bench
