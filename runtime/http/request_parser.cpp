@@ -41,7 +41,7 @@ bool split_target(std::string_view target, std::string& path, std::string& query
     if (!iequals(target.substr(0, scheme), "http") && !iequals(target.substr(0, scheme), "https")) return false;
     target.remove_prefix(scheme + 3);
     const auto slash = target.find_first_of("/?");
-    if (slash == 0) return false;  // no authority
+    if (slash == 0 || target.empty()) return false;  // no authority
     target.remove_prefix(std::min(slash, target.size()));
   }
   const auto mark = target.find('?');
