@@ -4,6 +4,10 @@
 
 #include <array>
 
+#ifdef TROUPE_KERNELS_AVX2
+#include <cpuid.h>
+#endif
+
 namespace troupe::kernels {
 
 #ifdef TROUPE_KERNELS_AVX2
@@ -12,6 +16,17 @@ const table& avx2_table();  // cpu/avx2/table.cpp
 
 namespace {
 
+#ifdef TROUPE_KERNELS_AVX2
+// clang 14 does not know "f16c" in __builtin_cpu_supports. That the system saves the wide registers is part of its "avx2".
+bool supports_f16c() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 struct runnable_tables {
   std::array<const table*, 4> tables{};
   std::size_t count = 0;
@@ -19,7 +34,7 @@ struct runnable_tables {
   runnable_tables() {
     add(reference());
 #ifdef TROUPE_KERNELS_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && supports_f16c())
       add(avx2_table());
 #endif
   }
