@@ -1,7 +1,7 @@
 // An HTTP/1.1 server on one thread: requests whole, responses whole or streamed. It knows nothing of models.
 //
-// Boost.Beast stays inside server.cpp. The handler runs on the server's thread and must not block; a response_stream
-// may be used from any thread, then or later.
+// Boost.Asio and Boost.Beast stay inside this folder's sources. The handler runs on the server's thread and must not
+// block; a response_stream may be used from any thread, then or later.
 #pragma once
 
 #include "base/result.hpp"
@@ -68,8 +68,10 @@ class response_stream {
   /// One event, `data: <text>\n\n`; text has no line breaks.
   virtual void send_event(std::string_view data) = 0;
   virtual void end_events() = 0;
-  /// Called once, on the server's thread, if the client goes before the answer is complete (closed, reset, stalled).
-  /// Called at once if it has gone already.
+  /// Called once, on the server's thread, if the client goes before the answer is complete (closed, reset, stalled),
+  /// and when the server stops. A client that only closes its sending side counts as gone, since TCP does not tell the
+  /// two apart; an answer that is given all the same is still tried. Called at once, on the caller's thread, if the
+  /// client has gone already.
   virtual void on_disconnect(std::function<void()> callback) = 0;
 };
 
