@@ -22,8 +22,10 @@ if(CCACHE_PROGRAM)
   endif()
 endif()
 
+# Not for GCC: it leaves empty ".cold" functions behind, whose unwind entries (of no length) hide that of the function at the same
+# address from lld 14's table, so that an exception passing through that function aborts the process.
 find_program(LLD_PROGRAM ld.lld)
-if(LLD_PROGRAM)
+if(LLD_PROGRAM AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   add_link_options(-fuse-ld=lld)
 endif()
 
