@@ -141,7 +141,7 @@ void check_perplexity(llama_model& tested, llama_model& exact, const golden_opti
     for (const json& nll : windows.at(w).at("exact_nll"))
       recorded_nll.push_back(nll.get<double>());
   }
-  comparison.summarise(recorded_nll, report.checks);
+  if (n_windows > 0) comparison.summarise(recorded_nll, report.checks);
 }
 
 result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_file> file, llama_model& tested,

@@ -23,7 +23,7 @@ struct golden_options {
   std::string isa;                  // kernel table; empty: the best
   std::uint32_t n_threads = 0;      // 0: all processors
   kernels::kv_type kv = kernels::kv_type::f16;
-  std::uint32_t max_windows = UINT32_MAX;  // of the perplexity text; the plain reference takes minutes for each
+  std::uint32_t max_windows = UINT32_MAX;  // of the perplexity text; 0: none
 };
 
 enum class golden_bound : std::uint8_t { at_most, at_least };
