@@ -126,8 +126,8 @@ TEST_CASE("attention stays within its error bound", "[attention]") {
           const std::vector<float> q = random_floats(random, std::size_t{n} * h.n_kv * h.n_query * head_dim, 2.0f);
           // Scores sum head_dim products of about 2 * 1 at most 3.5 and 7: times scale.
           const double score_sum = head_dim * 7.0 * 3.5 / std::sqrt(head_dim);
-          for (const std::uint32_t first : {0u, 1u, 15u, 63u, 64u, 100u, 149u}) {
-            const std::uint32_t count = std::min(n - first, 20u);
+          for (const std::uint32_t first : {0u, 15u, 60u, 64u, 149u}) {
+            const std::uint32_t count = std::min(n - first, 9u);
             const std::vector<float> expected = attend(reference(), tokens, h, q, first, count);
             const std::vector<float> out = attend(*kernels, tokens, h, q, first, count);
             double largest = 0;
@@ -149,14 +149,14 @@ TEST_CASE("attention has the same bits in prefill, in decode and in any chunks",
     for (const kv_type type : both_types) {
       for (const heads h : {heads{3, 3}, heads{1, 1}, heads{2, 5}, heads{1, 8}}) {
         CAPTURE(kernels->isa, type == kv_type::f16, h.n_kv, h.n_query);
-        constexpr std::uint32_t n = 200;
+        constexpr std::uint32_t n = 140;  // two tiles and a part of the third
         constexpr std::uint32_t head_dim = 64;
         const std::size_t width = std::size_t{h.n_kv} * h.n_query * head_dim;
         const sequence tokens(*kernels, {type, h.n_kv, head_dim}, n, 31);
         random_stream random(32);
         const std::vector<float> q = random_floats(random, n * width);
         const std::vector<float> prefill = attend(*kernels, tokens, h, q, 0, n);
-        for (const std::uint32_t chunk : {1u, 2u, 3u, 7u, 16u, 50u, 64u}) {
+        for (const std::uint32_t chunk : {1u, 2u, 3u, 16u, 50u}) {
           std::vector<float> chunked;
           for (std::uint32_t first = 0; first < n; first += chunk) {
             const std::vector<float> out = attend(*kernels, tokens, h, q, first, std::min(chunk, n - first));

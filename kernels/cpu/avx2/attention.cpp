@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "kernels/cpu/avx2/functions.hpp"
+#include "kernels/cpu/avx2/unrolled.hpp"
 #include "kernels/cpu/avx2/vector_math.hpp"
 
 #include <immintrin.h>
@@ -16,7 +17,7 @@ namespace troupe::kernels::avx2 {
 namespace {
 
 constexpr std::uint32_t positions = 64;  // of a tile: a multiple of a block
-constexpr std::uint32_t most_pairs = 6;  // 12 sums, 2 vectors of K or V, 1 broadcast: 15 of 16 registers
+constexpr int most_pairs = 6;            // 12 sums, 2 vectors of K or V, 1 broadcast: 15 of 16 registers
 
 /// One (query, head) on its way through the tiles.
 struct pair_state {
@@ -40,33 +41,32 @@ struct element_f16 {
 
 /// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order.
 /// scores: (Pairs, positions)
-template <class Element, std::uint32_t Pairs, std::uint32_t Blocks>
+template <class Element, int Pairs, int Blocks>
 void score_blocks(const pair_state* pairs, const std::byte* const* k_blocks, std::size_t head_at,
                   std::uint32_t head_dim, __m256 scale, float* scores) {
   constexpr std::size_t half = 8 * Element::bytes;
   __m256 sums[Pairs][Blocks][2];
-  for (auto& pair : sums)
-    for (auto& one : pair)
-      one[0] = one[1] = _mm256_setzero_ps();
+  unrolled<Pairs>(
+      [&](auto p) { unrolled<Blocks>([&](auto b) { sums[p][b][0] = sums[p][b][1] = _mm256_setzero_ps(); }); });
   for (std::uint32_t d = 0; d < head_dim; ++d) {
     const std::size_t at = head_at + d * 2 * half;
-    for (std::uint32_t b = 0; b < Blocks; ++b) {
+    unrolled<Blocks>([&](auto b) {
       const __m256 low = Element::load(k_blocks[b] + at);
       const __m256 high = Element::load(k_blocks[b] + at + half);
-      for (std::uint32_t p = 0; p < Pairs; ++p) {
+      unrolled<Pairs>([&](auto p) {
         const __m256 q = _mm256_broadcast_ss(pairs[p].q + d);
         sums[p][b][0] = _mm256_fmadd_ps(low, q, sums[p][b][0]);
         sums[p][b][1] = _mm256_fmadd_ps(high, q, sums[p][b][1]);
-      }
-    }
+      });
+    });
   }
-  for (std::uint32_t p = 0; p < Pairs; ++p) {
-    for (std::uint32_t b = 0; b < Blocks; ++b) {
+  unrolled<Pairs>([&](auto p) {
+    unrolled<Blocks>([&](auto b) {
       float* to = scores + p * positions + b * kv_block_tokens;
       _mm256_store_ps(to, _mm256_mul_ps(sums[p][b][0], scale));
       _mm256_store_ps(to + 8, _mm256_mul_ps(sums[p][b][1], scale));
-    }
-  }
+    });
+  });
 }
 
 /// Turns the scores of one pair's tile into exp(score - largest), counts them, and rescales what came before.
@@ -92,39 +92,35 @@ void soften(pair_state& pair, std::uint32_t n, std::uint32_t n_padded, std::uint
 }
 
 /// out += weight[t] * V[t] for t in [0, n) in order, Vectors * 8 elements from `first` on.
-template <class Element, std::uint32_t Pairs, std::uint32_t Vectors>
+template <class Element, int Pairs, int Vectors>
 void add_values(pair_state* pairs, const std::byte* const* v_blocks, std::size_t head_at, std::uint32_t head_dim,
                 std::uint32_t first, std::uint32_t n, const float* weights) {
   __m256 sums[Pairs][Vectors];
-  for (std::uint32_t p = 0; p < Pairs; ++p)
-    for (std::uint32_t v = 0; v < Vectors; ++v)
-      sums[p][v] = _mm256_loadu_ps(pairs[p].out + first + 8 * v);
+  unrolled<Pairs>(
+      [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = _mm256_loadu_ps(pairs[p].out + first + 8 * v); }); });
   for (std::uint32_t begin = 0; begin < n; begin += kv_block_tokens) {
     const std::byte* at = v_blocks[begin / kv_block_tokens] + head_at + first * Element::bytes;
     const std::uint32_t end = n - begin < kv_block_tokens ? n : begin + kv_block_tokens;
     for (std::uint32_t t = begin; t < end; ++t) {
       __m256 values[Vectors];
-      for (std::uint32_t v = 0; v < Vectors; ++v)
-        values[v] = Element::load(at + 8 * v * Element::bytes);
-      for (std::uint32_t p = 0; p < Pairs; ++p) {
+      unrolled<Vectors>([&](auto v) { values[v] = Element::load(at + 8 * v * Element::bytes); });
+      unrolled<Pairs>([&](auto p) {
         const __m256 weight = _mm256_broadcast_ss(weights + p * positions + t);
-        for (std::uint32_t v = 0; v < Vectors; ++v)
-          sums[p][v] = _mm256_fmadd_ps(values[v], weight, sums[p][v]);
-      }
+        unrolled<Vectors>([&](auto v) { sums[p][v] = _mm256_fmadd_ps(values[v], weight, sums[p][v]); });
+      });
       at += head_dim * Element::bytes;
     }
   }
-  for (std::uint32_t p = 0; p < Pairs; ++p)
-    for (std::uint32_t v = 0; v < Vectors; ++v)
-      _mm256_storeu_ps(pairs[p].out + first + 8 * v, sums[p][v]);
+  unrolled<Pairs>(
+      [&](auto p) { unrolled<Vectors>([&](auto v) { _mm256_storeu_ps(pairs[p].out + first + 8 * v, sums[p][v]); }); });
 }
 
 /// One tile for pairs that all see its first n positions.
-template <class Element, std::uint32_t Pairs>
+template <class Element, int Pairs>
 void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t tile, std::uint32_t n) {
   // Enough blocks at once that the chains of FMAs fill their latency.
-  constexpr std::uint32_t together = Pairs == 1 ? 4 : Pairs <= 3 ? 2 : 1;
-  constexpr std::uint32_t vectors = Pairs == 1 ? 8 : Pairs <= 3 ? 4 : 2;
+  constexpr int together = Pairs == 1 ? 4 : Pairs <= 3 ? 2 : 1;
+  constexpr int vectors = Pairs == 1 ? 8 : Pairs <= 3 ? 4 : 2;
   alignas(32) float scores[Pairs * positions];
   const std::uint32_t head_dim = args.layout.head_dim;
   const std::size_t head_at = std::size_t{args.kv_head} * head_dim * kv_block_tokens * Element::bytes;
@@ -147,7 +143,7 @@ void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t ti
     add_values<Element, Pairs, 1>(pairs, v_blocks, head_at, head_dim, d, n, scores);
 }
 
-template <class Element, std::uint32_t Pairs = most_pairs>
+template <class Element, int Pairs = most_pairs>
 void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t n_pairs, std::uint32_t tile,
                  std::uint32_t n) {
   if constexpr (Pairs > 0) {

@@ -15,8 +15,8 @@
 //
 // Activations q8, one row: i8 q[n_in], then for each block {float d, float d * (sum of its q)}; x is about d q.
 //
-// The functions here are consteval: this header is compiled with and without AVX2, and a function emitted by the former
-// must not be linked into the latter.
+// There are constants here and no functions: this header is compiled with and without AVX2, and a function emitted by
+// the former must not be linked into the latter.
 #pragma once
 
 #include "kernels/types.hpp"
@@ -31,21 +31,12 @@ inline constexpr std::uint32_t lanes = 8;
 inline constexpr std::uint32_t block = 32;
 
 /// Bytes of one block (block formats) or of one input (float formats) of a tile.
-consteval std::size_t tile_step_bytes(weight_type type) {
-  switch (type) {
-    case weight_type::f32:
-      return tile * 4;
-    case weight_type::f16:
-    case weight_type::bf16:
-      return tile * 2;
-    case weight_type::q8_0:
-      return tile * (2 + block);
-    case weight_type::q4_0:
-      return tile * (2 + block / 2);
-    case weight_type::q4_1:
-      return tile * (4 + block / 2);
-  }
-  return 0;
-}
+template <weight_type Type>
+inline constexpr std::size_t tile_step_bytes = tile*(Type == weight_type::f32    ? 4
+                                                     : Type == weight_type::f16  ? 2
+                                                     : Type == weight_type::bf16 ? 2
+                                                     : Type == weight_type::q8_0 ? 2 + block
+                                                     : Type == weight_type::q4_0 ? 2 + block / 2
+                                                                                 : 4 + block / 2);
 
 }  // namespace troupe::kernels::avx2

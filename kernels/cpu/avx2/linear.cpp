@@ -12,16 +12,16 @@ namespace {
 std::size_t step_bytes(weight_type type) {
   switch (type) {
     case weight_type::f32:
-      return tile_step_bytes(weight_type::f32);
+      return tile_step_bytes<weight_type::f32>;
     case weight_type::f16:
     case weight_type::bf16:
-      return tile_step_bytes(weight_type::f16);
+      return tile_step_bytes<weight_type::f16>;
     case weight_type::q8_0:
-      return tile_step_bytes(weight_type::q8_0);
+      return tile_step_bytes<weight_type::q8_0>;
     case weight_type::q4_0:
-      return tile_step_bytes(weight_type::q4_0);
+      return tile_step_bytes<weight_type::q4_0>;
     case weight_type::q4_1:
-      return tile_step_bytes(weight_type::q4_1);
+      return tile_step_bytes<weight_type::q4_1>;
   }
   return 0;
 }

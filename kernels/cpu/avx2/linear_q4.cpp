@@ -7,14 +7,15 @@
 // The statements for a row are the same whatever Rows is, integers are exact and the two additions of a block are
 // explicit FMAs: the bits of a row do not depend on its neighbours.
 #include "kernels/cpu/avx2/tile_loop.hpp"
+#include "kernels/cpu/avx2/unrolled.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
 
 template <weight_type Type>
 struct q4_kernel {
-  static constexpr int most_rows = 4;
-  static constexpr std::size_t step = tile_step_bytes(Type);
+  static constexpr int most_rows = 6;  // more would not fit the registers; fewer unpack the same weights more often
+  static constexpr std::size_t step = tile_step_bytes<Type>;
   static constexpr std::size_t quants_at = Type == weight_type::q4_1 ? 4 * tile : 2 * tile;
 
   static std::size_t tile_bytes(std::uint32_t n_in) { return n_in / block * step; }
@@ -23,30 +24,32 @@ struct q4_kernel {
   static void compute(std::uint32_t n_in, const std::byte* weights, const std::byte* rows, std::size_t stride, float* y,
                       std::size_t y_stride) {
     __m256 sums[2][Rows];
-    for (int h = 0; h < 2; ++h)
-      for (int r = 0; r < Rows; ++r)
-        sums[h][r] = _mm256_setzero_ps();
+    unrolled<Rows>([&](auto r) { sums[0][r] = sums[1][r] = _mm256_setzero_ps(); });
     const std::byte* scales = rows + n_in;
     for (std::uint32_t k = 0; k < n_in; k += block) {
-      for (int h = 0; h < 2; ++h) {
-        __m256i integers[Rows];
-        multiply<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
+      unrolled<2>([&](auto h) {
+        // Load the activations anew for the second half: keeping all of a block's from the first takes more registers
+        // than there are, and spilling them costs more than loading them.
+        asm volatile("" ::: "memory");
         const __m256 d = load_halves(weights + 16 * h);
         const __m256 m = Type == weight_type::q4_1 ? load_halves(weights + 2 * tile + 16 * h)
                                                    : _mm256_mul_ps(d, _mm256_set1_ps(-8.0f));
-        for (int r = 0; r < Rows; ++r) {
+        __m256i integers[Rows];
+        multiply<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
+        unrolled<Rows>([&](auto r) {
           const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
           const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
           sums[h][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[h][r]);
           sums[h][r] = _mm256_fmadd_ps(m, _mm256_broadcast_ss(scale + 1), sums[h][r]);
-        }
-      }
+        });
+      });
       weights += step;
       scales += 2 * sizeof(float);
     }
-    for (int r = 0; r < Rows; ++r)
-      for (int h = 0; h < 2; ++h)
-        _mm256_storeu_ps(y + r * y_stride + h * lanes, sums[h][r]);
+    unrolled<Rows>([&](auto r) {
+      _mm256_storeu_ps(y + r * y_stride, sums[0][r]);
+      _mm256_storeu_ps(y + r * y_stride + lanes, sums[1][r]);
+    });
   }
 
  private:
@@ -62,22 +65,22 @@ struct q4_kernel {
 
   /// integers[r]: for 8 outputs the sum of weight times activation over one block of row r.
   template <int Rows>
-  static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride, __m256i* integers) {
+  [[gnu::always_inline]] static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride,
+                                              __m256i (&integers)[Rows]) {
     const __m256i low_nibbles = _mm256_set1_epi8(15);
-    for (int r = 0; r < Rows; ++r)
-      integers[r] = _mm256_setzero_si256();
-    for (int g = 0; g < 4; ++g) {
+    unrolled<Rows>([&](auto r) { integers[r] = _mm256_setzero_si256(); });
+    unrolled<4>([&](auto g) {
       const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(quants + 64 * g));
       const __m256i even = _mm256_and_si256(both, low_nibbles);
       const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(both, 4), low_nibbles);
-      for (int r = 0; r < Rows; ++r) {
+      unrolled<Rows>([&](auto r) {
         const std::byte* x = rows + r * stride + 8 * g;
         integers[r] = _mm256_add_epi16(integers[r], _mm256_maddubs_epi16(even, broadcast(x)));
         integers[r] = _mm256_add_epi16(integers[r], _mm256_maddubs_epi16(odd, broadcast(x + 4)));
-      }
-    }
-    for (int r = 0; r < Rows; ++r)
-      integers[r] = _mm256_madd_epi16(integers[r], _mm256_set1_epi16(1));
+        asm("" : "+x"(integers[r]));  // add now: a tree of additions would need all products at once
+      });
+    });
+    unrolled<Rows>([&](auto r) { integers[r] = _mm256_madd_epi16(integers[r], _mm256_set1_epi16(1)); });
   }
 };
 

@@ -5,13 +5,14 @@
 // included. Two such sums may not fit 16 bits, so each group is widened by madd at once. The rest is as in
 // linear_q4.cpp.
 #include "kernels/cpu/avx2/tile_loop.hpp"
+#include "kernels/cpu/avx2/unrolled.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
 
 struct q8_kernel {
-  static constexpr int most_rows = 4;
-  static constexpr std::size_t step = tile_step_bytes(weight_type::q8_0);
+  static constexpr int most_rows = 6;
+  static constexpr std::size_t step = tile_step_bytes<weight_type::q8_0>;
   static constexpr std::size_t quants_at = 2 * tile;
 
   static std::size_t tile_bytes(std::uint32_t n_in) { return n_in / block * step; }
@@ -20,27 +21,27 @@ struct q8_kernel {
   static void compute(std::uint32_t n_in, const std::byte* weights, const std::byte* rows, std::size_t stride, float* y,
                       std::size_t y_stride) {
     __m256 sums[2][Rows];
-    for (int h = 0; h < 2; ++h)
-      for (int r = 0; r < Rows; ++r)
-        sums[h][r] = _mm256_setzero_ps();
+    unrolled<Rows>([&](auto r) { sums[0][r] = sums[1][r] = _mm256_setzero_ps(); });
     const std::byte* scales = rows + n_in;
     for (std::uint32_t k = 0; k < n_in; k += block) {
-      for (int h = 0; h < 2; ++h) {
+      unrolled<2>([&](auto h) {
+        asm volatile("" ::: "memory");  // load the activations anew, see linear_q4.cpp
+        const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h)));
         __m256i integers[Rows];
         multiply<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
-        const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h)));
-        for (int r = 0; r < Rows; ++r) {
+        unrolled<Rows>([&](auto r) {
           const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
           const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
           sums[h][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[h][r]);
-        }
-      }
+        });
+      });
       weights += step;
       scales += 2 * sizeof(float);
     }
-    for (int r = 0; r < Rows; ++r)
-      for (int h = 0; h < 2; ++h)
-        _mm256_storeu_ps(y + r * y_stride + h * lanes, sums[h][r]);
+    unrolled<Rows>([&](auto r) {
+      _mm256_storeu_ps(y + r * y_stride, sums[0][r]);
+      _mm256_storeu_ps(y + r * y_stride + lanes, sums[1][r]);
+    });
   }
 
  private:
@@ -52,18 +53,19 @@ struct q8_kernel {
 
   /// integers[r]: for 8 outputs the sum of weight times activation over one block of row r.
   template <int Rows>
-  static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride, __m256i* integers) {
+  [[gnu::always_inline]] static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride,
+                                              __m256i (&integers)[Rows]) {
     const __m256i ones = _mm256_set1_epi16(1);
-    for (int r = 0; r < Rows; ++r)
-      integers[r] = _mm256_setzero_si256();
-    for (int g = 0; g < 8; ++g) {
+    unrolled<Rows>([&](auto r) { integers[r] = _mm256_setzero_si256(); });
+    unrolled<8>([&](auto g) {
       const __m256i w = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(quants + 64 * g));
       const __m256i magnitude = _mm256_abs_epi8(w);
-      for (int r = 0; r < Rows; ++r) {
+      unrolled<Rows>([&](auto r) {
         const __m256i x = _mm256_sign_epi8(broadcast(rows + r * stride + 4 * g), w);
         integers[r] = _mm256_add_epi32(integers[r], _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, x), ones));
-      }
-    }
+        asm("" : "+x"(integers[r]));
+      });
+    });
   }
 };
 
