@@ -36,21 +36,27 @@ bool read_tool_choice(field_reader& reader) {
   return false;
 }
 
+void check_tool(field_reader& reader, const json& tool, const std::string& name) {
+  if (!tool.is_object() || tool.value("type", json()) != "function")
+    return reader.refuse(name, "A tool must be an object of type function.");
+  const auto function = tool.find("function");
+  if (function == tool.end() || !function->is_object() || !function->value("name", json()).is_string())
+    return reader.refuse(name + ".function", "A tool's function must be an object with a name.");
+  field_reader inner(*function, reader.path_of(name + ".function"));
+  std::string description;
+  inner.read("description", description, std::numeric_limits<std::size_t>::max());
+  inner.read_object("parameters");
+  if (!inner.ok()) reader.adopt(inner.outcome().error());
+}
+
 void read_tools(field_reader& reader, const request_limits& limits, chat_prompt& prompt) {
   const bool wanted = read_tool_choice(reader);
   json& context = *prompt.context;
   context["tools"] = nullptr;  // templates test for None, which an undefined name is not
   const json* tools = reader.read_array("tools", limits.tools);
   if (tools == nullptr) return;
-  for (std::size_t i = 0; i < tools->size(); ++i) {
-    const json& tool = (*tools)[i];
-    const std::string name = "tools[" + std::to_string(i) + "]";
-    if (!tool.is_object() || tool.value("type", json()) != "function")
-      return reader.refuse(name, "A tool must be an object of type function.");
-    const auto function = tool.find("function");
-    if (function == tool.end() || !function->is_object() || !function->value("name", json()).is_string())
-      return reader.refuse(name + ".function", "A tool's function must be an object with a name.");
-  }
+  for (std::size_t i = 0; i < tools->size(); ++i)
+    check_tool(reader, (*tools)[i], "tools[" + std::to_string(i) + "]");
   prompt.has_tools = wanted && !tools->empty();
   if (prompt.has_tools) context["tools"] = *tools;
 }

@@ -5,6 +5,19 @@
 #include <nlohmann/json.hpp>
 
 namespace troupe::openai {
+namespace {
+
+// What is too large for a float becomes infinity, which every range check refuses; what is too small keeps its sign, so
+// that "above 0" holds for it as it does for the number that was sent.
+float nearest_float(double number) {
+  using limits = std::numeric_limits<float>;
+  const double size = std::abs(number);
+  if (size > limits::max()) return static_cast<float>(std::copysign(limits::infinity(), number));
+  if (size > 0 && size < limits::min()) return static_cast<float>(std::copysign(limits::min(), number));
+  return static_cast<float>(number);
+}
+
+}  // namespace
 
 std::string_view kind_of(const json& value) {
   switch (value.type()) {
@@ -79,11 +92,7 @@ void field_reader::read(std::string_view name, float& out) {
   const json* value = find(name);
   if (value == nullptr) return;
   if (!value->is_number()) return refuse_type(name, "a number", *value);
-  const auto number = value->get<double>();
-  // What no float holds is out of every field's range; infinity lets the range check say so.
-  const bool fits = std::abs(number) <= std::numeric_limits<float>::max();
-  out = fits ? static_cast<float>(number)
-             : std::copysign(std::numeric_limits<float>::infinity(), number > 0 ? 1.0f : -1.0f);
+  out = nearest_float(value->get<double>());
 }
 
 void field_reader::read(std::string_view name, std::string& out, std::size_t max_bytes) {

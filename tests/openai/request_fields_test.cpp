@@ -138,6 +138,7 @@ TEST_CASE("sampling fields reach the service", "[openai]") {
   for (const auto sampling_of : {chat_sampling, completion_sampling}) {
     CHECK(sampling_of({{"temperature", 0}}).temperature == 0.0f);
     CHECK(sampling_of({{"top_p", 0.5}}).top_p == 0.5f);
+    CHECK(sampling_of({{"top_p", 5e-324}}).top_p > 0.0f);  // too small for a float, yet above 0
     CHECK(sampling_of({{"top_k", -1}}).top_k == -1);
     CHECK(sampling_of({{"top_k", 40.0}}).top_k == 40);  // an integer to JSON Schema
     CHECK(sampling_of({{"min_p", 0.125}}).min_p == 0.125f);
@@ -212,6 +213,10 @@ TEST_CASE("wrong fields of a chat", "[openai]") {
       {R"({"tools": [{"type": "function", "function": {"name": "f"}}]})", "tools"},  // this template knows none
       {R"({"tools": [{"type": "web"}]})", "tools[0]"},
       {R"({"tools": [{"type": "function", "function": {}}]})", "tools[0].function"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]})",
+       "tools[0].function.parameters"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f", "description": 5}}]})",
+       "tools[0].function.description"},
       {R"({"tool_choice": "required"})", "tool_choice"},
       {R"({"tool_choice": "maybe"})", "tool_choice"},
       {R"({"tool_choice": {"type": "function", "function": {"name": "f"}}})", "tool_choice"},
