@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace troupe {
 
@@ -30,6 +31,7 @@ struct node_options {
   std::string dispatch = "least_loaded";  // global order
   std::uint32_t max_queue = 1024;         // requests waiting for a worker
   std::string chat_template;              // source text; empty: the model's own
+  std::string metrics_model_name;         // the label of metrics under vLLM's names; empty: the model's own
 };
 
 class node {
@@ -47,6 +49,8 @@ class node {
   std::shared_ptr<const tokenizer> shared_tokenizer() const;
   /// nullptr when neither the model nor the options have one.
   std::shared_ptr<const chat_template> shared_chat_template() const;
+  /// Whether the chat template speaks of a variable, say "tools".
+  bool chat_template_uses(std::string_view variable) const;
   std::shared_ptr<metrics> shared_metrics() const;
   std::uint32_t max_context() const;
   /// general.name of the model file, or its stem.

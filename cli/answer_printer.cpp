@@ -72,7 +72,8 @@ result<std::string> print_answer(token_stream stream, bool stats) {
 void add_answer_options(CLI::App& verb, answer_arguments& arguments) {
   verb.add_option("--max-tokens,-n", arguments.max_tokens, "The longest answer.")->capture_default_str();
   verb.add_option("--temperature", arguments.temperature, "0 is greedy.")->capture_default_str();
-  verb.add_option("--top-p", arguments.top_p, "Keep the likeliest tokens of this much probability.")->capture_default_str();
+  verb.add_option("--top-p", arguments.top_p, "Keep the likeliest tokens of this much probability.")
+      ->capture_default_str();
   verb.add_option("--seed", arguments.seed, "The same seed gives the same answer. Not set: another each time.");
   verb.add_flag("--stats", arguments.stats, "Say how many tokens and how fast.");
 }

@@ -28,4 +28,4 @@ sampling_params make_sampling(const answer_arguments& arguments);
 result<std::string> print_answer(token_stream stream, bool stats);
 
 void add_answer_options(CLI::App& verb, answer_arguments& arguments);
-}
+}  // namespace troupe::cli

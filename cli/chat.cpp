@@ -5,14 +5,13 @@
 #include "cli/verbs.hpp"
 #include "troupe/client.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <iostream>
 #include <memory>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 namespace troupe::cli {
 namespace {
@@ -83,7 +82,8 @@ int chat(const chat_arguments& arguments) {
 void add_chat_verb(CLI::App& app, int& exit_code) {
   auto* verb = app.add_subcommand("chat", "Chat on the terminal, with a server or with a model inside this process.");
   const auto arguments = std::make_shared<chat_arguments>();
-  verb->add_option("MODEL", arguments->model, "A GGUF file or the name of a pulled model; with --url: a name the server knows.");
+  verb->add_option("MODEL", arguments->model,
+                   "A GGUF file or the name of a pulled model; with --url: a name the server knows.");
   verb->add_option("--url", arguments->url, "A running server, http://HOST:PORT.")->envname("TROUPE_URL");
   verb->add_option("--api-key", arguments->api_key, "The server's key.")->envname("OPENAI_API_KEY");
   verb->add_option("--system", arguments->system, "What the model is told before the conversation.");

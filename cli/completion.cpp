@@ -20,9 +20,11 @@ struct word_list {
 // The verbs and flags that may follow each path of verbs.
 void collect(const CLI::App& app, const std::string& path, std::vector<word_list>& lists) {
   word_list list{path, {}};
-  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) list.words.push_back(sub->get_name());
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    list.words.push_back(sub->get_name());
   for (const auto* option : app.get_options([](const CLI::Option*) { return true; }))
-    for (const auto& name : option->get_lnames()) list.words.push_back("--" + name);
+    for (const auto& name : option->get_lnames())
+      list.words.push_back("--" + name);
   lists.push_back(std::move(list));
   for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
     collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), lists);
@@ -30,7 +32,8 @@ void collect(const CLI::App& app, const std::string& path, std::vector<word_list
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
+  for (const auto& word : words)
+    text += (text.empty() ? "" : " ") + word;
   return text;
 }
 
@@ -42,7 +45,8 @@ void print_bash(const std::vector<word_list>& lists) {
                "    path=\"${path:+$path }$word\"\n"
                "  done\n"
                "  case \"$path\" in\n";
-  for (const auto& list : lists) std::cout << "    \"" << list.path << "\") words=\"" << joined(list.words) << "\" ;;\n";
+  for (const auto& list : lists)
+    std::cout << "    \"" << list.path << "\") words=\"" << joined(list.words) << "\" ;;\n";
   std::cout << "    *) case \"${path%% *}\" in\n";
   for (const auto& list : lists)
     if (!list.path.empty() && list.path.find(' ') == std::string::npos)
@@ -56,8 +60,9 @@ void print_bash(const std::vector<word_list>& lists) {
 
 void print_fish(const std::vector<word_list>& lists) {
   for (const auto& list : lists) {
-    const std::string when =
-        list.path.empty() ? "__fish_use_subcommand" : "__fish_seen_subcommand_from " + list.path.substr(list.path.rfind(' ') + 1);
+    const std::string when = list.path.empty()
+                                 ? "__fish_use_subcommand"
+                                 : "__fish_seen_subcommand_from " + list.path.substr(list.path.rfind(' ') + 1);
     for (const auto& word : list.words)
       std::cout << "complete -c troupe -n '" << when << "' "
                 << (word.starts_with("--") ? "-l " + word.substr(2) : "-f -a " + word) << '\n';
@@ -74,8 +79,10 @@ void add_completion_verb(CLI::App& app, int& exit_code) {
     std::vector<word_list> lists;
     collect(app, "", lists);
     if (*shell == "zsh") std::cout << "autoload -U +X bashcompinit && bashcompinit\n";
-    if (*shell == "fish") print_fish(lists);
-    else print_bash(lists);
+    if (*shell == "fish")
+      print_fish(lists);
+    else
+      print_bash(lists);
     exit_code = exit_done;
   });
 }

@@ -37,7 +37,8 @@ int check(const check_arguments& arguments) {
     for (const auto& s : all_settings()) {
       const auto& value = values->at(std::string(s.flag));
       std::printf("%-28s %-24s %-12s %s.%s\n", std::string(s.flag).c_str(), shown(s, value.text).c_str(),
-                  std::string(to_string(value.source)).c_str(), std::string(s.section).c_str(), std::string(s.key).c_str());
+                  std::string(to_string(value.source)).c_str(), std::string(s.section).c_str(),
+                  std::string(s.key).c_str());
     }
   } else {
     std::puts("The configuration is right.");
@@ -50,10 +51,12 @@ int check(const check_arguments& arguments) {
 void add_config_verb(CLI::App& app, int& exit_code) {
   auto* config = app.add_subcommand("config", "Work with the configuration.");
   config->require_subcommand(1);
-  auto* verb = config->add_subcommand("check", "Check flags, environment and file; --print shows where each value came from.");
+  auto* verb =
+      config->add_subcommand("check", "Check flags, environment and file; --print shows where each value came from.");
   const auto arguments = std::make_shared<check_arguments>();
   verb->add_option("--config,-f", arguments->file, "The configuration file (TOML).")->envname("TROUPE_CONFIG");
-  verb->add_flag("--print", arguments->print, "Show each setting, its value, where it came from and its key in the file.");
+  verb->add_flag("--print", arguments->print,
+                 "Show each setting, its value, where it came from and its key in the file.");
   arguments->flags.add_to(*verb);
   verb->callback([arguments, &exit_code] { exit_code = check(*arguments); });
 }

@@ -8,15 +8,14 @@
 #include "runtime/model/model_config.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/sysinfo.h>
-
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 namespace troupe::cli {
 namespace {
@@ -43,8 +42,9 @@ class examination {
 
 void examine_processor(examination& exam) {
   const bool fast = kernels::best().isa != "reference";
-  exam.note(fast ? verdict::good : verdict::warning, "kernels",
-            std::string(kernels::best().isa) + (fast ? "" : ": this processor has no AVX2; expect a tenth of the speed"));
+  exam.note(
+      fast ? verdict::good : verdict::warning, "kernels",
+      std::string(kernels::best().isa) + (fast ? "" : ": this processor has no AVX2; expect a tenth of the speed"));
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   sched_getaffinity(0, sizeof allowed, &allowed);
@@ -55,12 +55,14 @@ void examine_memory(examination& exam) {
   struct sysinfo info {};
   sysinfo(&info);
   const auto free_mib = (static_cast<std::uint64_t>(info.freeram) + info.bufferram) * info.mem_unit >> 20;
-  exam.note(free_mib >= 512 ? verdict::good : verdict::warning, "memory",
-            std::to_string(free_mib) + " MiB free" + (free_mib >= 512 ? "" : "; the small model with its cache wants 512"));
+  exam.note(
+      free_mib >= 512 ? verdict::good : verdict::warning, "memory",
+      std::to_string(free_mib) + " MiB free" + (free_mib >= 512 ? "" : "; the small model with its cache wants 512"));
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   exam.note(files.rlim_max >= 4096 ? verdict::good : verdict::warning, "open files",
-            "limit " + std::to_string(files.rlim_max) + (files.rlim_max >= 4096 ? "" : "; raise it (ulimit -Hn) for many streams"));
+            "limit " + std::to_string(files.rlim_max) +
+                (files.rlim_max >= 4096 ? "" : "; raise it (ulimit -Hn) for many streams"));
 }
 
 void examine_model(examination& exam, const std::string& name) {
@@ -78,9 +80,11 @@ void examine_model(examination& exam, const std::string& name) {
 void examine_port(examination& exam, std::uint16_t port) {
   http::options options;
   options.port = port;
-  http::server probe(options, [](auto, auto) {}, nullptr);
+  http::server probe(
+      options, [](auto, auto) {}, nullptr);
   const auto bound = probe.start();
-  exam.note(bound ? verdict::good : verdict::bad, "port " + std::to_string(port), bound ? "free" : bound.error().message);
+  exam.note(bound ? verdict::good : verdict::bad, "port " + std::to_string(port),
+            bound ? "free" : bound.error().message);
 }
 
 }  // namespace

@@ -82,7 +82,9 @@ void add_eval_verb(CLI::App& app, int& exit_code) {
   arguments->kernels = {"best"};
   verb->add_option("--model,-m", arguments->model, "The model the recordings were made with.")->capture_default_str();
   verb->add_option("--dir", arguments->directory, "The folder of the recordings.")->required();
-  verb->add_option("--kernels", arguments->kernels, "Kernel tables to evaluate: best, reference, avx2.")->delimiter(',')->capture_default_str();
+  verb->add_option("--kernels", arguments->kernels, "Kernel tables to evaluate: best, reference, avx2.")
+      ->delimiter(',')
+      ->capture_default_str();
   verb->add_option("--threads,-t", arguments->threads, "Threads that compute; 0: one for each processor.");
   verb->add_option("--json", arguments->json, "Write the checks to this file.");
   verb->add_flag("--quick", arguments->quick, "Only the first window of the perplexity text.");

@@ -9,9 +9,12 @@ int fail(const error& failure) {
   std::fprintf(stderr, "troupe: %s%s\n", failure.message.c_str(), where.c_str());
   switch (failure.code) {
     case errc::unavailable:
-    case errc::overloaded: return exit_unavailable;
-    case errc::invalid_argument: return exit_usage;
-    default: return exit_failed;
+    case errc::overloaded:
+      return exit_unavailable;
+    case errc::invalid_argument:
+      return exit_usage;
+    default:
+      return exit_failed;
   }
 }
 

@@ -3,6 +3,7 @@
 #include "base/build_info.hpp"
 #include "base/generation_service.hpp"
 #include "cli/exit_codes.hpp"
+#include "cli/log_setup.hpp"
 #include "cli/model_argument.hpp"
 #include "cli/settings.hpp"
 #include "cli/verbs.hpp"
@@ -43,8 +44,9 @@ result<serve_options> read_options(const serve_arguments& arguments) {
   if (!options) return options;
   if (!is_loopback(options->http.host) && options->api_keys.empty() && !options->insecure_bind)
     return make_error(errc::invalid_argument,
-                      "Listening on " + options->http.host + " would let everybody on the network in. Give clients a key with "
-                      "--api-key or --api-key-file, or listen on 127.0.0.1.",
+                      "Listening on " + options->http.host +
+                          " would let everybody on the network in. Give clients a key with "
+                          "--api-key or --api-key-file, or listen on 127.0.0.1.",
                       "host");
   return options;
 }
@@ -53,22 +55,20 @@ openai::endpoint_parts make_parts(const serve_options& options, node& running) {
   openai::endpoint_parts parts;
   parts.service = running.shared_service();
   auto& model = parts.model;
-  model.names = options.served_model_names.empty() ? std::vector<std::string>{running.model_name()} : options.served_model_names;
-  // The name it was asked for on the command line works as well: what people type first.
-  const auto typed = std::filesystem::path(options.model).stem().string();
-  if (options.served_model_names.empty() && typed != model.names.front()) model.names.push_back(typed);
+  // By default a model goes by what people type: the name of a pulled one, or its file's.
+  model.names = options.served_model_names;
+  if (model.names.empty()) model.names.push_back(std::filesystem::path(options.model).stem().string());
   model.vocabulary = running.shared_tokenizer();
   model.chat = running.shared_chat_template();
   model.chat_uses_tools = running.chat_template_uses("tools");
   model.context_length = running.max_context();
   model.created = static_cast<std::int64_t>(std::time(nullptr));
   const auto metrics = running.shared_metrics();
-  const bool vllm = options.metrics_compat == "vllm";
-  parts.expose_metrics = [metrics, service = parts.service, vllm] {
-    metrics->set_status(service->status());
-    return metrics->expose(vllm);
+  parts.expose_metrics = [metrics, vllm = options.metrics_compat == "vllm"] { return metrics->expose(vllm); };
+  parts.find_page_asset = [](std::string_view asset) -> std::optional<http::response> {
+    if (const auto found = find_page_asset(asset)) return http::response(*found);
+    return std::nullopt;
   };
-  parts.find_page_asset = find_page_asset;
   parts.on_request = [metrics](const openai::request_record& record) { log_http_request(record, *metrics); };
   return parts;
 }
@@ -95,6 +95,7 @@ int serve(const serve_arguments& arguments) {
   const auto path = resolve_model(options->model);
   if (!path) return fail(path.error());
   options->node.model = *path;
+  if (!options->served_model_names.empty()) options->node.metrics_model_name = options->served_model_names.front();
   const sigset_t stop_signals = block_stop_signals();
 
   auto running = node::start(options->node);
@@ -107,16 +108,17 @@ int serve(const serve_arguments& arguments) {
   openai::endpoint endpoint(endpoint_options, make_parts(*options, **running));
   http::server server(
       options->http, [&](auto request, auto stream) { endpoint.handle(std::move(request), std::move(stream)); },
-      openai::format_server_error);
+      openai::format_server_refusal);
   if (auto bound = server.start(); !bound) return fail(bound.error());
 
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  log_info("serve", "ready", {{"url", "http://" + options->http.host + ":" + std::to_string(server.port())},
-                              {"model", (*running)->model_name()},
-                              {"seconds", std::to_string(took.count())}});
+  log(log_level::info, "serve", "ready",
+      {{"url", "http://" + options->http.host + ":" + std::to_string(server.port())},
+       {"model", (*running)->model_name()},
+       {"seconds", took.count()}});
   int signal = 0;
   sigwait(&stop_signals, &signal);
-  log_info("serve", "stopping", {{"signal", std::to_string(signal)}});
+  log(log_level::info, "serve", "stopping", {{"signal", signal}});
   server.stop(std::chrono::seconds(5));
   return exit_done;
 }

@@ -26,16 +26,19 @@ result<> parse_number(const std::string& text, Number& out, Number low, Number h
   Number value{};
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failed != std::errc{} || end != text.data() + text.size() || value < low || value > high)
-    return make_error(errc::invalid_argument, "'" + text + "' is not a whole number from " + std::to_string(low) + " to " +
-                                                  std::to_string(high) + ".");
+    return make_error(errc::invalid_argument, "'" + text + "' is not a whole number from " + std::to_string(low) +
+                                                  " to " + std::to_string(high) + ".");
   out = value;
   return {};
 }
 
 result<> parse_flag(const std::string& text, bool& out) {
-  if (text == "true" || text == "1" || text == "yes" || text == "on") out = true;
-  else if (text == "false" || text == "0" || text == "no" || text == "off") out = false;
-  else return make_error(errc::invalid_argument, "'" + text + "' is neither true nor false.");
+  if (text == "true" || text == "1" || text == "yes" || text == "on")
+    out = true;
+  else if (text == "false" || text == "0" || text == "no" || text == "off")
+    out = false;
+  else
+    return make_error(errc::invalid_argument, "'" + text + "' is neither true nor false.");
   return {};
 }
 
@@ -81,7 +84,8 @@ constexpr setting settings[] = {
     {"served-model-name", "", "model", "served_name", setting_kind::list, "",
      "Names clients may use, separated by commas; the first is shown. Not set: the model's own.",
      [](options& o, text v) -> result<> { return o.served_model_names = split_list(v), result<>{}; }},
-    {"chat-template", "", "model", "chat_template", setting_kind::text, "", "A file with a Jinja chat template. Not set: the model's own.",
+    {"chat-template", "", "model", "chat_template", setting_kind::text, "",
+     "A file with a Jinja chat template. Not set: the model's own.",
      [](options& o, text v) { return read_template_file(v, o.node.chat_template); }},
     {"max-model-len", "--ctx-size,-c", "model", "max_len", setting_kind::number, "0",
      "Tokens of prompt and answer together; 0: what the model was trained for.",
@@ -90,13 +94,16 @@ constexpr setting settings[] = {
      [](options& o, text v) -> result<> { return o.http.host = v, result<>{}; }},
     {"port", "", "server", "port", setting_kind::number, "8000", "Port to listen on; 0: the system's choice.",
      [](options& o, text v) { return parse_number<std::uint16_t>(v, o.http.port, 0, 65535); }},
-    {"threads", "-t", "worker", "threads", setting_kind::number, "0", "Threads that compute; 0: one for each processor.",
+    {"threads", "-t", "worker", "threads", setting_kind::number, "0",
+     "Threads that compute; 0: one for each processor.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.threads, 0, 1024); }},
-    {"kernels", "", "worker", "kernels", setting_kind::text, "", "Instruction set: reference, avx2. Not set: the best there is.",
+    {"kernels", "", "worker", "kernels", setting_kind::text, "",
+     "Instruction set: reference, avx2. Not set: the best there is.",
      [](options& o, text v) -> result<> { return o.node.isa = v, result<>{}; }},
     {"max-num-seqs", "", "worker", "max_num_seqs", setting_kind::number, "64", "Sequences computed in one step.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_num_seqs, 1, 4096); }},
-    {"max-num-batched-tokens", "", "worker", "max_num_batched_tokens", setting_kind::number, "512", "Tokens computed in one step.",
+    {"max-num-batched-tokens", "", "worker", "max_num_batched_tokens", setting_kind::number, "512",
+     "Tokens computed in one step.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_num_batched_tokens, 1, 65536); }},
     {"interleaved-prefill-tokens", "", "worker", "interleaved_prefill_tokens", setting_kind::number, "128",
      "Prompt tokens computed in a step while other streams are decoding: bounds the gap between their tokens.",
@@ -110,50 +117,68 @@ constexpr setting settings[] = {
        return {};
      }},
     {"kv-cache-dtype", "", "worker", "kv_cache_dtype", setting_kind::text, "f16", "How K and V are kept: f16 or f32.",
-     [](options& o, text v) { return parse_choice(v, o.node.kv_cache_type, {"f16", "f32"}); }},
-    {"enable-prefix-caching", "", "worker", "prefix_caching", setting_kind::flag, "true", "Keep the KV of prompts for those that begin alike.",
+     [](options& o, text v) {
+       return parse_choice(v, o.node.kv_cache_type, {"f16", "f32"});
+     }},
+    {"enable-prefix-caching", "", "worker", "prefix_caching", setting_kind::flag, "true",
+     "Keep the KV of prompts for those that begin alike.",
      [](options& o, text v) { return parse_flag(v, o.node.enable_prefix_caching); }},
     {"scheduler", "", "scheduler", "policy", setting_kind::text, "fcfs", "Local order in a worker: fcfs.",
      [](options& o, text v) -> result<> { return o.node.scheduler = v, result<>{}; }},
-    {"dispatch", "", "scheduler", "dispatch", setting_kind::text, "least_loaded", "Choice of worker: least_loaded or round_robin.",
+    {"dispatch", "", "scheduler", "dispatch", setting_kind::text, "least_loaded",
+     "Choice of worker: least_loaded or round_robin.",
      [](options& o, text v) -> result<> { return o.node.dispatch = v, result<>{}; }},
-    {"max-queue", "", "limits", "queue", setting_kind::number, "1024", "Requests waiting for a worker; more are answered 429.",
+    {"max-queue", "", "limits", "queue", setting_kind::number, "1024",
+     "Requests waiting for a worker; more are answered 429.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_queue, 1, 1u << 20); }},
-    {"max-connections", "", "limits", "connections", setting_kind::number, "1280", "Open connections; more are answered 503.",
+    {"max-connections", "", "limits", "connections", setting_kind::number, "1280",
+     "Open connections; more are answered 503.",
      [](options& o, text v) { return parse_number<std::size_t>(v, o.http.limits.connections, 1, 1u << 20); }},
     {"max-body-bytes", "", "limits", "body_bytes", setting_kind::number, "1048576", "Size of a request's body.",
      [](options& o, text v) { return parse_number<std::size_t>(v, o.http.limits.body_bytes, 1024, 1u << 30); }},
-    {"api-key", "", "security", "api_key", setting_kind::list, "", "Keys that clients must send one of, separated by commas.",
+    {"api-key", "", "security", "api_key", setting_kind::list, "",
+     "Keys that clients must send one of, separated by commas.",
      [](options& o, text v) -> result<> {
-       for (auto& key : split_list(v)) o.api_keys.push_back(std::move(key));
+       for (auto& key : split_list(v))
+         o.api_keys.push_back(std::move(key));
        return {};
      }},
     {"api-key-file", "", "security", "api_key_file", setting_kind::text, "", "A file with one key a line.",
      [](options& o, text v) { return read_key_file(v, o.api_keys); }},
-    {"allowed-origins", "", "security", "allowed_origins", setting_kind::list, "", "Web origins that may call the API (CORS); * for all.",
+    {"allowed-origins", "", "security", "allowed_origins", setting_kind::list, "",
+     "Web origins that may call the API (CORS); * for all.",
      [](options& o, text v) -> result<> { return o.allowed_origins = split_list(v), result<>{}; }},
     {"insecure-i-accept", "", "security", "insecure_i_accept", setting_kind::flag, "false",
      "Allow an address beyond this machine without an API key.",
      [](options& o, text v) { return parse_flag(v, o.insecure_bind); }},
-    {"metrics-compat", "", "observe", "metrics_compat", setting_kind::text, "", "vllm: also expose the metrics under vLLM's names.",
-     [](options& o, text v) { return parse_choice(v, o.metrics_compat, {"", "vllm"}); }},
+    {"metrics-compat", "", "observe", "metrics_compat", setting_kind::text, "",
+     "vllm: also expose the metrics under vLLM's names.",
+     [](options& o, text v) {
+       return parse_choice(v, o.metrics_compat, {"", "vllm"});
+     }},
     {"log-level", "", "observe", "log_level", setting_kind::text, "info", "debug, info, warning or error.",
-     [](options& o, text v) { return parse_choice(v, o.log_level, {"debug", "info", "warning", "error"}); }},
+     [](options& o, text v) {
+       return parse_choice(v, o.log_level, {"debug", "info", "warning", "error"});
+     }},
     {"log-format", "", "observe", "log_format", setting_kind::text, "text", "text, or json for one object a line.",
-     [](options& o, text v) { return parse_choice(v, o.log_format, {"text", "json"}); }},
+     [](options& o, text v) {
+       return parse_choice(v, o.log_format, {"text", "json"});
+     }},
     {"log-file", "", "observe", "log_file", setting_kind::text, "", "Write the log there instead of to stderr.",
      [](options& o, text v) -> result<> { return o.log_file = v, result<>{}; }},
 };
 
 const setting* find_setting(std::string_view section, std::string_view key) {
-  const auto found = std::ranges::find_if(settings, [&](const setting& s) { return s.section == section && s.key == key; });
+  const auto found =
+      std::ranges::find_if(settings, [&](const setting& s) { return s.section == section && s.key == key; });
   return found == std::end(settings) ? nullptr : found;
 }
 
 std::string known_keys(std::string_view section) {
   std::string list;
   for (const auto& s : settings)
-    if (section.empty() || s.section == section) list += (list.empty() ? "" : ", ") + std::string(s.section) + "." + std::string(s.key);
+    if (section.empty() || s.section == section)
+      list += (list.empty() ? "" : ", ") + std::string(s.section) + "." + std::string(s.key);
   return list.empty() ? known_keys("") : list;
 }
 
@@ -190,12 +215,14 @@ result<> read_file(const std::filesystem::path& file, std::map<std::string, sett
   for (const auto& [section, content] : root) {
     const auto* table = content.as_table();
     if (table == nullptr)
-      return configuration_error(file, content.source(), "'" + std::string(section.str()) + "' stands outside of a section.");
+      return configuration_error(file, content.source(),
+                                 "'" + std::string(section.str()) + "' stands outside of a section.");
     for (const auto& [key, node] : *table) {
       const setting* s = find_setting(section.str(), key.str());
       if (s == nullptr)
-        return configuration_error(file, node.source(), "unknown key '" + std::string(section.str()) + "." + std::string(key.str()) +
-                                                            "'; there are: " + known_keys(section.str()) + ".");
+        return configuration_error(file, node.source(),
+                                   "unknown key '" + std::string(section.str()) + "." + std::string(key.str()) +
+                                       "'; there are: " + known_keys(section.str()) + ".");
       const auto value = text_of(node);
       if (!value) return configuration_error(file, node.source(), value.error().message + ".");
       values[std::string(s->flag)] = {*value, setting_source::file};
@@ -206,20 +233,27 @@ result<> read_file(const std::filesystem::path& file, std::map<std::string, sett
 
 }  // namespace
 
-std::span<const setting> all_settings() { return settings; }
+std::span<const setting> all_settings() {
+  return settings;
+}
 
 std::string environment_variable(const setting& s) {
   std::string name = "TROUPE_" + std::string(s.flag);
-  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : name)
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
 
 std::string_view to_string(setting_source source) {
   switch (source) {
-    case setting_source::default_value: return "default";
-    case setting_source::file: return "file";
-    case setting_source::environment: return "environment";
-    case setting_source::flag: return "flag";
+    case setting_source::default_value:
+      return "default";
+    case setting_source::file:
+      return "file";
+    case setting_source::environment:
+      return "environment";
+    case setting_source::flag:
+      return "flag";
   }
   return "unknown";
 }
@@ -228,16 +262,21 @@ void given_flags::add_to(CLI::App& app) {
   for (const auto& s : settings) {
     const std::string name(s.flag);
     std::string names = "--" + name + (s.short_flags.empty() ? "" : "," + std::string(s.short_flags));
-    const std::string help = std::string(s.help) + (s.default_text.empty() ? "" : " Default: " + std::string(s.default_text) + ".");
+    const std::string help =
+        std::string(s.help) + (s.default_text.empty() ? "" : " Default: " + std::string(s.default_text) + ".");
     if (s.kind == setting_kind::flag) {
-      app.add_flag_callback(names, [this, name] { values_[name] = "true"; }, help);
-      app.add_flag_callback("--no-" + name, [this, name] { values_[name] = "false"; }, "The opposite of --" + name + ".");
+      app.add_flag_callback(
+          names, [this, name] { values_[name] = "true"; }, help);
+      app.add_flag_callback(
+          "--no-" + name, [this, name] { values_[name] = "false"; }, "The opposite of --" + name + ".");
       continue;
     }
     auto* option = app.add_option_function<std::vector<std::string>>(
-        names, [this, name](const std::vector<std::string>& given) {
+        names,
+        [this, name](const std::vector<std::string>& given) {
           std::string joined;
-          for (const auto& value : given) joined += (joined.empty() ? "" : ",") + value;
+          for (const auto& value : given)
+            joined += (joined.empty() ? "" : ",") + value;
           values_[name] = joined;
         },
         help);
@@ -251,9 +290,11 @@ std::optional<std::string> given_flags::find(std::string_view flag) const {
   return found == values_.end() ? std::nullopt : std::optional(found->second);
 }
 
-result<std::map<std::string, setting_value>> collect_settings(const given_flags& flags, const std::filesystem::path& file) {
+result<std::map<std::string, setting_value>> collect_settings(const given_flags& flags,
+                                                              const std::filesystem::path& file) {
   std::map<std::string, setting_value> values;
-  for (const auto& s : settings) values[std::string(s.flag)] = {std::string(s.default_text), setting_source::default_value};
+  for (const auto& s : settings)
+    values[std::string(s.flag)] = {std::string(s.default_text), setting_source::default_value};
   if (!file.empty())
     if (auto read = read_file(file, values); !read) return read.error();
   for (const auto& s : settings) {
@@ -270,7 +311,8 @@ result<serve_options> make_serve_options(const std::map<std::string, setting_val
     const auto& value = values.at(std::string(s.flag));
     if (auto applied = s.apply(made, value.text); !applied) {
       const std::string origin(to_string(value.source));
-      return make_error(errc::invalid_argument, "--" + std::string(s.flag) + " (from the " + origin + "): " + applied.error().message,
+      return make_error(errc::invalid_argument,
+                        "--" + std::string(s.flag) + " (from the " + origin + "): " + applied.error().message,
                         std::string(s.flag));
     }
   }

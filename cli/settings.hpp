@@ -1,6 +1,11 @@
-// The settings of a server in one table: each has a flag, an environment variable TROUPE_<FLAG>, a key in the configuration file,
-// a default and a sentence. Flag beats environment beats file beats default, and `troupe config check --print` says which one won.
+// The settings of a server in one table: each has a flag, an environment variable TROUPE_<FLAG>, a key in the
+// configuration file, a default and a sentence. Flag beats environment beats file beats default, and `troupe config
+// check --print` says which one won.
 #pragma once
+
+#include "actors/node.hpp"
+#include "base/result.hpp"
+#include "runtime/http/server.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -10,10 +15,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "actors/node.hpp"
-#include "base/result.hpp"
-#include "runtime/http/server.hpp"
 
 namespace CLI {
 class App;
@@ -39,10 +40,10 @@ struct serve_options {
 enum class setting_kind : unsigned char { text, list, number, flag };
 
 struct setting {
-  std::string_view flag;          // "max-model-len"; its variable is TROUPE_MAX_MODEL_LEN
-  std::string_view short_flags;   // CLI11's form of further names: "-m" or "--ctx-size,-c"
-  std::string_view section;       // of the file
-  std::string_view key;           // in the section
+  std::string_view flag;         // "max-model-len"; its variable is TROUPE_MAX_MODEL_LEN
+  std::string_view short_flags;  // CLI11's form of further names: "-m" or "--ctx-size,-c"
+  std::string_view section;      // of the file
+  std::string_view key;          // in the section
   setting_kind kind;
   std::string_view default_text;  // as a person would write it; "" is "not set"
   std::string_view help;
@@ -75,7 +76,8 @@ class given_flags {
 
 /// Every setting with its value and where it came from. `file`: the configuration file, or empty.
 /// Errors: an unreadable file, bad TOML (with line), an unknown section or key (with the ones there are).
-result<std::map<std::string, setting_value>> collect_settings(const given_flags& flags, const std::filesystem::path& file);
+result<std::map<std::string, setting_value>> collect_settings(const given_flags& flags,
+                                                              const std::filesystem::path& file);
 
 /// Errors name the setting, its value and what would be right.
 result<serve_options> make_serve_options(const std::map<std::string, setting_value>& values);

@@ -44,7 +44,8 @@ int tokenize(const tokenize_arguments& arguments) {
   }
   for (const token_id id : ids)
     std::cout << id << '\t'
-              << nlohmann::json(std::string((*words)->token_bytes(id))).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << nlohmann::json(std::string((*words)->token_bytes(id)))
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
               << '\n';
   return exit_done;
 }

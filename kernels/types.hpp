@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace troupe::kernels {
 
@@ -15,6 +16,19 @@ enum class weight_type : std::uint8_t {
   q4_0,  // {f16 d; u8 q[16]}                     w = d (q - 8); low nibbles are weights 0..15, high nibbles 16..31
   q4_1   // {f16 d; f16 m; u8 q[16]}              w = d q + m
 };
+
+/// As ggml's tools write them.
+constexpr std::string_view to_string(weight_type type) {
+  switch (type) {
+    case weight_type::f32: return "F32";
+    case weight_type::f16: return "F16";
+    case weight_type::bf16: return "BF16";
+    case weight_type::q8_0: return "Q8_0";
+    case weight_type::q4_0: return "Q4_0";
+    case weight_type::q4_1: return "Q4_1";
+  }
+  return "unknown";
+}
 
 /// Bytes of a row of n weights in the file; 0 when n is not a whole number of blocks.
 constexpr std::size_t row_bytes(weight_type type, std::size_t n) {

@@ -13,10 +13,6 @@ namespace {
 using gateway_pointer = caf::stateful_actor<gateway_state>*;
 using stream = gateway_state::stream;
 
-double seconds(caf::actor_clock::duration_type span) {
-  return std::chrono::duration<double>(span).count();
-}
-
 void send_submit(gateway_pointer self, const gateway_config& config, const stream& s) {
   self->send(config.scheduler, submit_request{s.request, s.epoch});
 }
@@ -53,9 +49,9 @@ void time_tokens(gateway_pointer self, const gateway_config& config, stream& s, 
   if (config.metrics) {
     const bool first = s.delivered == s.initially_resumed;
     if (first)
-      config.metrics->observe_time_to_first_token(seconds(now - s.submitted));
+      config.metrics->observe_time_to_first_token(now - s.submitted);
     else
-      config.metrics->observe_inter_token_latency(seconds(now - s.last_token));
+      config.metrics->observe_inter_token_latency(now - s.last_token);
     config.metrics->add_generation_tokens(n_tokens);
   }
   s.last_token = now;
@@ -65,7 +61,7 @@ void finish(gateway_pointer self, const gateway_config& config, request_id id, s
             const token_usage& usage, const std::optional<error>& failure) {
   if (config.metrics) {
     config.metrics->count_request(failure ? to_string(failure->code) : to_string(reason));
-    config.metrics->observe_request_latency(seconds(self->clock().now() - s.submitted));
+    config.metrics->observe_e2e_request_latency(self->clock().now() - s.submitted);
     config.metrics->add_prompt_tokens(usage.prompt_tokens);
   }
   config.board->update([&](service_status& status) { status.prompt_tokens_total += usage.prompt_tokens; });
@@ -130,6 +126,32 @@ void recover(gateway_pointer self, const gateway_config& config, const request_l
   resubmit_later(self, lost.request, *s);
 }
 
+void take_report(gateway_pointer self, const gateway_config& config, const scheduler_report& report) {
+  const auto& total = report.total;
+  service_status now;
+  config.board->update([&](service_status& status) {
+    status.ready = total.max_sequences > 0;
+    status.workers = report.workers;
+    status.requests_running = total.sequences_running;
+    status.requests_waiting = report.requests_queued + total.sequences - total.sequences_running;
+    status.kv_blocks_used = total.blocks_used;
+    status.kv_blocks_cached = total.blocks_cached;
+    status.kv_blocks_total = total.blocks_total;
+    status.prefix_cache_queries_total = total.prefix_tokens_queried;
+    status.prefix_cache_hits_total = total.prefix_tokens_hit;
+    now = status;
+  });
+  if (!config.metrics) return;
+  config.metrics->set_requests(now.requests_running, now.requests_waiting);
+  config.metrics->set_kv_blocks({total.blocks_total, total.blocks_used, total.blocks_cached});
+  // A worker that was started again counts from zero; its first report then only sets the new base.
+  auto& [queried, hit] = self->state.prefix_tokens_seen;
+  if (total.prefix_tokens_queried >= queried && total.prefix_tokens_hit >= hit)
+    config.metrics->add_prefix_cache_lookup(total.prefix_tokens_queried - queried, total.prefix_tokens_hit - hit);
+  queried = total.prefix_tokens_queried;
+  hit = total.prefix_tokens_hit;
+}
+
 }  // namespace
 
 caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config) {
@@ -151,19 +173,7 @@ caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_co
         usage.completion_tokens = found->second.delivered;
         finish(self, config, cancel.request, found->second, finish_reason::cancelled, usage, std::nullopt);
       },
-      [=](const scheduler_report& report) {
-        config.board->update([&](service_status& status) {
-          status.ready = report.total.max_sequences > 0;
-          status.workers = report.workers;
-          status.requests_running = report.total.sequences_running;
-          status.requests_waiting = report.requests_queued + report.total.sequences - report.total.sequences_running;
-          status.kv_blocks_used = report.total.blocks_used;
-          status.kv_blocks_cached = report.total.blocks_cached;
-          status.kv_blocks_total = report.total.blocks_total;
-          status.prefix_cache_queries_total = report.total.prefix_tokens_queried;
-          status.prefix_cache_hits_total = report.total.prefix_tokens_hit;
-        });
-      },
+      [=](const scheduler_report& report) { take_report(self, config, report); },
   };
 }
 

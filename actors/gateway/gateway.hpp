@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace troupe {
@@ -56,7 +57,8 @@ struct gateway_state {
   };
 
   std::unordered_map<request_id, stream> streams;
-  std::uint64_t discarded_messages = 0;  // of older epochs or ended streams
+  std::pair<std::uint64_t, std::uint64_t> prefix_tokens_seen{};  // queried, hit: as last reported
+  std::uint64_t discarded_messages = 0;                          // of older epochs or ended streams
 };
 
 caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config);

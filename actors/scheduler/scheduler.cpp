@@ -182,7 +182,7 @@ void lose_worker(scheduler_pointer self, const caf::down_msg& down) {
   if (lost == state.workers.end()) return;
   const worker_id worker = lost->first;
   state.workers.erase(lost);
-  log_warning("scheduler", "worker " + std::to_string(worker.value) + " is gone");
+  log(log_level::warning, "scheduler", "worker " + std::to_string(worker.value) + " is gone");
   for (auto it = state.requests.begin(); it != state.requests.end();) {
     auto& [id, entry] = *it;
     if (entry.state == request_state::queued || entry.worker != worker) {

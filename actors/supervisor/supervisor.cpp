@@ -28,8 +28,9 @@ void restart(supervisor_pointer self, const supervisor_config& config, const caf
   while (!child.restarts.empty() && now - child.restarts.front() > config.restart_window)
     child.restarts.pop_front();
   if (child.restarts.size() >= config.max_restarts) {
-    log_error("supervisor", "worker " + std::to_string(id.value) + " died " +
-                                std::to_string(child.restarts.size() + 1) + " times in a row and stays down");
+    log(log_level::error, "supervisor",
+        "worker " + std::to_string(id.value) + " died " + std::to_string(child.restarts.size() + 1) +
+            " times in a row and stays down");
     return;
   }
   const auto backoff = config.first_backoff * (std::int64_t{1} << std::min<std::size_t>(child.restarts.size(), 10));

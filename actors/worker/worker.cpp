@@ -47,7 +47,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
         if (const auto worker = caf::actor_cast<caf::actor>(self_handle)) caf::anon_send(worker, std::move(report));
       });
   if (!driver) {
-    log_error("worker", driver.error().message);
+    log(log_level::error, "worker", driver.error().message);
     self->quit(caf::make_error(caf::sec::runtime_error, driver.error().message));
     return {};
   }
@@ -71,7 +71,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
         for (auto& progress : report.progress)
           pass_on(self, config.scheduler, std::move(progress));
         if (report.engine_failure) {
-          log_error("worker", "the engine died: " + report.engine_failure->message);
+          log(log_level::error, "worker", "the engine died: " + report.engine_failure->message);
           self->quit(caf::make_error(caf::sec::runtime_error, report.engine_failure->message));
           return;
         }

@@ -43,7 +43,8 @@ class observer final : public generation_observer {
 
 class local_connection final : public client::connection {
  public:
-  explicit local_connection(std::unique_ptr<node> running) : node_(std::move(running)), service_(node_->shared_service()) {}
+  explicit local_connection(std::unique_ptr<node> running)
+      : node_(std::move(running)), service_(node_->shared_service()) {}
 
   result<token_stream> complete(std::string_view prompt, const sampling_params& sampling,
                                 const service_objective& objective) override {
@@ -90,7 +91,9 @@ class local_connection final : public client::connection {
 }  // namespace
 
 result<std::shared_ptr<client::connection>> connect_local(std::string_view model, const client_options& options) {
-  const auto path = resolve_model(model);
+  const auto folder = model_store::default_folder();
+  const auto path =
+      folder ? model_store(*folder).resolve(model) : result<std::filesystem::path>(std::filesystem::path(model));
   if (!path) return path.error();
   node_options local;
   local.model = *path;

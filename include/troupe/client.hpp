@@ -23,8 +23,8 @@
 namespace troupe {
 
 struct client_options {
-  std::string api_key;  // empty: none. For http addresses
-  std::string model;    // empty: the first that the server names
+  std::string api_key{};  // empty: none. For http addresses
+  std::string model{};    // empty: the first that the server names
   std::chrono::milliseconds connect_timeout{5'000};
   std::uint32_t threads = 0;  // for local: addresses; 0: one for each processor
 };

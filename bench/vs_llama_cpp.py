@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The engine against llama.cpp: same GGUF file, same threads, same machine, one run, rounds taken in turn.
+
+    bench/vs_llama_cpp.py [--model FILE] [--troupe build/release/troupe] [--threads 2] [--rounds 5] [--json FILE] [--quick]
+
+llama.cpp is llama-cpp-python from PyPI; install it natively built to be fair to it:
+
+    CMAKE_ARGS=-DGGML_NATIVE=ON pip install --no-binary llama-cpp-python llama-cpp-python==0.3.36 numpy
+
+Both sides do the same work: decode rows draw tokens one by one greedily with the given context before them; prefill rows
+compute a prompt of fixed random tokens and the logits of its last position. Numbers are tokens a second, medians over the
+rounds; the spread is half the distance between the quartiles, as a share of the median.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# name, kind, prompt tokens, sequences, what Troupe must reach of llama.cpp's rate
+ROWS = [
+    ("decode_batch1_context16", "decode", 16, 1, 0.6),
+    ("decode_batch1_context2048", "decode", 2048, 1, None),
+    ("decode_batch16_context128", "decode", 128, 16, None),
+    ("prefill_128", "prefill", 128, 1, None),
+    ("prefill_512", "prefill", 512, 1, 0.5),
+    ("prefill_2048", "prefill", 2048, 1, None),
+]
+DECODE_TOKENS = 64
+
+
+def llama_round(model_path: str, threads: int) -> dict[str, float]:
+    """One round of all rows in llama.cpp, in this process. Returns tokens a second by row."""
+    import llama_cpp
+    import numpy
+
+    silent = llama_cpp.llama_log_callback(lambda *_: None)  # must outlive the calls
+    llama_cpp.llama_log_set(silent, None)
+    llama_cpp.llama_backend_init()
+    model_parameters = llama_cpp.llama_model_default_params()
+    model = llama_cpp.llama_model_load_from_file(model_path.encode(), model_parameters)
+    if not model:
+        sys.exit(f"llama.cpp cannot load {model_path}")
+    vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
+
+    def new_context(n_context: int, n_sequences: int):
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = n_context * n_sequences
+        parameters.n_batch = 2048
+        parameters.n_ubatch = 512
+        parameters.n_seq_max = n_sequences
+        parameters.n_threads = parameters.n_threads_batch = threads
+        return llama_cpp.llama_init_from_model(model, parameters)
+
+    def fill(batch, tokens, first_position, sequence, want_logits, start=0):
+        for i, token in enumerate(tokens):
+            j = start + i
+            batch.token[j] = token
+            batch.pos[j] = first_position + i
+            batch.n_seq_id[j] = 1
+            batch.seq_id[j][0] = sequence
+            batch.logits[j] = want_logits and i == len(tokens) - 1
+
+    def prefill(context, batch, tokens, sequence):
+        for begin in range(0, len(tokens), 512):
+            part = tokens[begin:begin + 512]
+            fill(batch, part, begin, sequence, begin + 512 >= len(tokens))
+            batch.n_tokens = len(part)
+            if llama_cpp.llama_decode(context, batch) != 0:
+                sys.exit("llama_decode failed")
+
+    def argmax(context, index):
+        logits = llama_cpp.llama_get_logits_ith(context, index)
+        return int(numpy.ctypeslib.as_array(logits, (vocabulary,)).argmax())
+
+    rates = {}
+    generator = random.Random(7)
+    for name, kind, n_prompt, n_sequences, _ in ROWS:
+        context = new_context(n_prompt + DECODE_TOKENS + 64, n_sequences)
+        batch = llama_cpp.llama_batch_init(max(512, n_sequences), 0, 1)
+        prompts = [[generator.randrange(100, vocabulary) for _ in range(n_prompt)] for _ in range(n_sequences)]
+        if kind == "prefill":
+            fill(batch, prompts[0][:8], 0, 0, True)  # warm
+            batch.n_tokens = 8
+            llama_cpp.llama_decode(context, batch)
+            llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
+            start = time.perf_counter()
+            prefill(context, batch, prompts[0], 0)
+            argmax(context, -1)
+            rates[name] = n_prompt / (time.perf_counter() - start)
+        else:
+            last = []
+            for sequence, prompt in enumerate(prompts):
+                prefill(context, batch, prompt, sequence)
+                last.append(argmax(context, -1))
+            start = time.perf_counter()
+            for step in range(DECODE_TOKENS):
+                for sequence, token in enumerate(last):
+                    fill(batch, [token], n_prompt + step, sequence, True, start=sequence)
+                batch.n_tokens = n_sequences
+                if llama_cpp.llama_decode(context, batch) != 0:
+                    sys.exit("llama_decode failed")
+                last = [argmax(context, i) for i in range(n_sequences)]
+            rates[name] = DECODE_TOKENS * n_sequences / (time.perf_counter() - start)
+        llama_cpp.llama_batch_free(batch)
+        llama_cpp.llama_free(context)
+    return rates
+
+
+def run_llama(arguments) -> dict[str, float]:
+    command = [arguments.python, __file__, "--llama-round", "--model", arguments.model, "--threads", str(arguments.threads)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+
+
+def run_troupe(arguments) -> dict[str, float]:
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([arguments.troupe, "bench", "engine", arguments.model, "--threads", str(arguments.threads),
+                        "--repeats", "1", "--decode-tokens", str(DECODE_TOKENS), "--json", out.name],
+                       check=True, stdout=subprocess.DEVNULL)
+        report = json.load(open(out.name))
+    return {claim["claim"]: claim["value"] for claim in report["claims"]}
+
+
+def spread(samples: list[float]) -> float:
+    if len(samples) < 2:
+        return 0.0
+    ordered = sorted(samples)
+    quartile = lambda q: ordered[round(q * (len(ordered) - 1))]
+    return (quartile(0.75) - quartile(0.25)) / 2 / statistics.median(ordered)
+
+
+def machine_name() -> str:
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return f"{line.split(':')[1].strip()}, {os.cpu_count()} processors"
+    return platform.processor()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser.add_argument("--model", help="a GGUF file; default: the pulled smollm2")
+    parser.add_argument("--troupe", default=str(root / "build/release/troupe"))
+    parser.add_argument("--python", default=sys.executable, help="the Python that has llama_cpp")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", help="write the claims to this file")
+    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--llama-round", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not arguments.model:
+        arguments.model = subprocess.run([arguments.troupe, "model", "path", "smollm2"], check=True, text=True,
+                                         stdout=subprocess.PIPE).stdout.strip()
+    if arguments.llama_round:
+        json.dump(llama_round(arguments.model, arguments.threads), sys.stdout)
+        return 0
+
+    ours: dict[str, list[float]] = {row[0]: [] for row in ROWS}
+    theirs: dict[str, list[float]] = {row[0]: [] for row in ROWS}
+    for _ in range(1 if arguments.quick else arguments.rounds):
+        for samples, rates in ((ours, run_troupe(arguments)), (theirs, run_llama(arguments))):
+            for name in samples:
+                samples[name].append(rates[name])
+
+    claims = []
+    print(f"{'':28} {'troupe':>10} {'llama.cpp':>10} {'ratio':>7}   tokens/s, {arguments.threads} threads")
+    for name, _, _, _, target in ROWS:
+        value, peer = statistics.median(ours[name]), statistics.median(theirs[name])
+        ratio = value / peer
+        ok = None if target is None else ratio >= target
+        verdict = "" if ok is None else f"must be >= {target}: {'ok' if ok else 'MISSED'}"
+        print(f"{name:28} {value:10.1f} {peer:10.1f} {ratio:7.2f}   "
+              f"spread {spread(ours[name]):.0%} / {spread(theirs[name]):.0%}  {verdict}")
+        claims.append({"claim": name, "system": "troupe", "value": value, "unit": "tokens/s", "peer": "llama-cpp-python 0.3.36",
+                       "peer_value": peer, "ratio": ratio, "bound": None, "share_of_bound": None, "target": target, "ok": ok,
+                       "n": len(ours[name]), "spread": spread(ours[name])})
+    if arguments.json:
+        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], text=True, stdout=subprocess.PIPE)
+        with open(arguments.json, "w") as out:
+            json.dump({"bench": "vs_llama_cpp", "command": " ".join(["bench/vs_llama_cpp.py", *sys.argv[1:]]),
+                       "machine": machine_name(), "commit": commit.stdout.strip() or None, "claims": claims}, out, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
