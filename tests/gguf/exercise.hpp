@@ -12,6 +12,12 @@
 
 namespace troupe::test {
 
+/// What parsing a file may allocate in all, freed memory included: four bytes for each of its own
+/// (runtime/gguf/gguf_parser.hpp), and the file object and an error's text.
+constexpr std::uint64_t allowed_allocation(std::size_t file_bytes) {
+  return 4 * std::uint64_t{file_bytes} + 4096;
+}
+
 /// A number that depends on all bytes seen, so that no read is optimised away. Aborts on a broken promise of the
 /// reader.
 inline std::uint64_t exercise(const gguf_file& file, std::span<const std::byte> bytes) {
