@@ -19,7 +19,7 @@ ALLOWED = {
     "actors": ["base", "kernels", "runtime", "policies", "transport", "actors/protocols"],
     "transport": ["base"],
     "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors"],
-    "include": ["base", "kernels", "runtime", "policies", "actors"],
+    "include": ["base", "kernels", "runtime", "policies", "actors", "troupe"],
     "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "simulator", "troupe"],
     "examples": ["troupe"],
 }
