@@ -22,11 +22,16 @@
 
 namespace troupe {
 
+/// How closely rows are read by matrices whose activations are 8-bit integers. Two terms: a row is the sum of its 8-bit
+/// form and the 8-bit form of what that leaves out, about 15 bits, at twice the arithmetic and the same reads of
+/// weights.
+enum class row_precision : std::uint8_t { one_term, two_terms };
+
 /// One matrix and where its outputs go.
 struct linear_target {
   const linear_weights* weights = nullptr;
-  float* y = nullptr;  // (n_rows, y_stride)
-  std::size_t y_stride = 0;
+  float* y = nullptr;        // (n_rows, y_stride)
+  std::size_t y_stride = 0;  // two terms: at least 2 n_out, since the second term's outputs stand at y_stride / 2
 };
 
 /// Matrices of equal height whose outputs are split alike, so that what comes after can combine them.
@@ -56,7 +61,8 @@ class linear_runner {
   ///                                     than once a row, from any worker
   ///   finish(const output_block&)       called once for each block, when its outputs are there
   template <class Input, class Finish>
-  void run(std::span<const linear_column> columns, std::size_t n_rows, const Input& input, const Finish& finish);
+  void run(std::span<const linear_column> columns, row_precision precision, std::size_t n_rows, const Input& input,
+           const Finish& finish);
 
  private:
   static constexpr std::size_t few_rows = 4;
@@ -65,19 +71,32 @@ class linear_runner {
   static constexpr std::uint32_t block_outputs = 96;
   static constexpr std::size_t n_formats = 2;
 
+  static constexpr std::size_t max_terms = 2;
+
   using activation_rows = std::array<std::byte*, n_formats>;  // by activation_format
+
+  static std::size_t n_terms(row_precision precision, kernels::activation_format format) {
+    return precision == row_precision::two_terms && format != kernels::activation_format::f32 ? 2 : 1;
+  }
+  /// What the workers of one run share.
+  struct job {
+    std::span<const linear_column> columns;
+    row_precision precision;
+    std::size_t n_rows;
+  };
 
   linear_runner(const kernels::table& table, thread_pool& pool) : table_(&table), pool_(&pool) {}
 
   template <class Input>
-  void prepare(std::span<const linear_column> columns, const activation_rows& rows, std::size_t row_begin,
-               std::size_t row_end, std::uint32_t worker, const Input& input);
+  void prepare(const job& j, const activation_rows& rows, std::size_t row_begin, std::size_t row_end,
+               std::uint32_t worker, const Input& input);
+  /// Writes the terms of one row.
+  void prepare_row(const job& j, const activation_rows& rows, std::size_t row, const float* x, float* scratch);
   template <class Finish>
-  void multiply_share(std::span<const linear_column> columns, const activation_rows& rows, std::size_t n_rows,
-                      std::uint32_t worker, const Finish& finish) const;
+  void multiply_share(const job& j, const activation_rows& rows, std::uint32_t worker, const Finish& finish) const;
   template <class Finish>
-  void multiply_blocks(std::span<const linear_column> columns, std::size_t n_rows, const Finish& finish);
-  void multiply(const linear_column& column, const activation_rows& rows, const output_block& block) const;
+  void multiply_blocks(const job& j, const Finish& finish);
+  void multiply(const job& j, const activation_rows& rows, const output_block& block) const;
 
   /// The outputs of one column that belong to a worker when all columns are split by cost.
   void split(std::span<const linear_column> columns, std::size_t which, std::uint32_t worker,
@@ -89,83 +108,74 @@ class linear_runner {
   const kernels::table* table_;
   thread_pool* pool_;
   std::size_t scratch_stride_ = 0;
-  std::vector<float> scratch_;  // (n_workers, scratch_stride)
+  std::vector<float> scratch_;  // (n_workers, 1 + max_terms, scratch_stride)
   aligned_buffer memory_;
-  activation_rows shared_{};              // (max_rows, activation bytes) of each format
-  std::vector<activation_rows> private_;  // (few_rows, activation bytes) of each format, for each worker
+  activation_rows shared_{};              // (max_rows, max_terms, activation bytes) of each format
+  std::vector<activation_rows> private_;  // (few_rows, max_terms, activation bytes) of each format, for each worker
 };
 
 template <class Input, class Finish>
-void linear_runner::run(std::span<const linear_column> columns, std::size_t n_rows, const Input& input,
-                        const Finish& finish) {
+void linear_runner::run(std::span<const linear_column> columns, row_precision precision, std::size_t n_rows,
+                        const Input& input, const Finish& finish) {
   if (n_rows == 0) return;
+  const job j{columns, precision, n_rows};
   if (n_rows <= few_rows) {
     pool_->run([&](std::uint32_t worker) {
-      prepare(columns, private_[worker], 0, n_rows, worker, input);
-      multiply_share(columns, private_[worker], n_rows, worker, finish);
+      prepare(j, private_[worker], 0, n_rows, worker, input);
+      multiply_share(j, private_[worker], worker, finish);
     });
     return;
   }
   pool_->run([&](std::uint32_t worker) {
     const std::size_t n = pool_->size();
-    prepare(columns, shared_, n_rows * worker / n, n_rows * (worker + 1) / n, worker, input);
+    prepare(j, shared_, n_rows * worker / n, n_rows * (worker + 1) / n, worker, input);
   });
   if (n_rows <= some_rows)
-    pool_->run([&](std::uint32_t worker) { multiply_share(columns, shared_, n_rows, worker, finish); });
+    pool_->run([&](std::uint32_t worker) { multiply_share(j, shared_, worker, finish); });
   else
-    multiply_blocks(columns, n_rows, finish);
+    multiply_blocks(j, finish);
 }
 
 template <class Input>
-void linear_runner::prepare(std::span<const linear_column> columns, const activation_rows& rows, std::size_t row_begin,
-                            std::size_t row_end, std::uint32_t worker, const Input& input) {
-  std::array<bool, n_formats> wanted{};
-  for (const linear_column& column : columns)
-    for (const linear_target& target : column.all())
-      wanted[static_cast<std::size_t>(target.weights->format)] = true;
-  const std::uint32_t n_in = columns[0].targets[0].weights->packed.n_in;
-  for (std::size_t row = row_begin; row < row_end; ++row) {
-    const float* x = input(row, scratch_.data() + worker * scratch_stride_);
-    for (std::size_t f = 0; f < n_formats; ++f) {
-      if (!wanted[f]) continue;
-      const auto format = static_cast<kernels::activation_format>(f);
-      table_->prepare_activations(format, x, n_in, 1, n_in, rows[f] + row * table_->activation_bytes(format, n_in));
-    }
-  }
+void linear_runner::prepare(const job& j, const activation_rows& rows, std::size_t row_begin, std::size_t row_end,
+                            std::uint32_t worker, const Input& input) {
+  float* const scratch = scratch_.data() + worker * (1 + max_terms) * scratch_stride_;
+  for (std::size_t row = row_begin; row < row_end; ++row)
+    prepare_row(j, rows, row, input(row, scratch), scratch + scratch_stride_);
 }
 
 template <class Finish>
-void linear_runner::multiply_share(std::span<const linear_column> columns, const activation_rows& rows,
-                                   std::size_t n_rows, std::uint32_t worker, const Finish& finish) const {
-  output_block block{.row_end = n_rows};
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    split(columns, c, worker, block);
+void linear_runner::multiply_share(const job& j, const activation_rows& rows, std::uint32_t worker,
+                                   const Finish& finish) const {
+  output_block block{.row_end = j.n_rows};
+  for (std::size_t c = 0; c < j.columns.size(); ++c) {
+    split(j.columns, c, worker, block);
     if (block.out_begin == block.out_end) continue;
-    multiply(columns[c], rows, block);
+    multiply(j, rows, block);
     finish(block);
   }
 }
 
 template <class Finish>
-void linear_runner::multiply_blocks(std::span<const linear_column> columns, std::size_t n_rows, const Finish& finish) {
-  const std::size_t row_blocks = (n_rows + block_rows - 1) / block_rows;
+void linear_runner::multiply_blocks(const job& j, const Finish& finish) {
+  const std::size_t row_blocks = (j.n_rows + block_rows - 1) / block_rows;
   const std::uint32_t height = outputs_per_block();
+  const auto n_blocks = [&](const linear_column& column) {
+    return row_blocks * ((column.n_out() + height - 1) / height);
+  };
   std::size_t n_tasks = 0;
-  for (const linear_column& column : columns)
-    n_tasks += row_blocks * ((column.n_out() + height - 1) / height);
+  for (const linear_column& column : j.columns)
+    n_tasks += n_blocks(column);
   pool_->for_each_task(n_tasks, [&](std::size_t task, std::uint32_t) {
     output_block block;
+    for (; task >= n_blocks(j.columns[block.column]); ++block.column)
+      task -= n_blocks(j.columns[block.column]);
     // Neighbouring tasks share their weights and differ in rows.
-    for (;; ++block.column) {
-      const std::size_t n = row_blocks * ((columns[block.column].n_out() + height - 1) / height);
-      if (task < n) break;
-      task -= n;
-    }
     block.row_begin = task % row_blocks * block_rows;
-    block.row_end = std::min(block.row_begin + block_rows, n_rows);
+    block.row_end = std::min(block.row_begin + block_rows, j.n_rows);
     block.out_begin = static_cast<std::uint32_t>(task / row_blocks) * height;
-    block.out_end = std::min(block.out_begin + height, columns[block.column].n_out());
-    multiply(columns[block.column], shared_, block);
+    block.out_end = std::min(block.out_begin + height, j.columns[block.column].n_out());
+    multiply(j, shared_, block);
     finish(block);
   });
 }

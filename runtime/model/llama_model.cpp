@@ -25,8 +25,9 @@ result<> check_kernel_limits(const model_config& config) {
   return {};
 }
 
-linear_column column_of(const linear_weights& weights, float* y) {
-  return {.targets = {linear_target{&weights, y, weights.packed.n_out}}, .n_targets = 1};
+linear_column column_of(const linear_weights& weights, float* y, row_precision precision = row_precision::one_term) {
+  const std::size_t stride = precision == row_precision::two_terms ? 2 : 1;
+  return {.targets = {linear_target{&weights, y, stride * weights.packed.n_out}}, .n_targets = 1};
 }
 
 }  // namespace
@@ -70,11 +71,12 @@ llama_model::llama_model(const kernels::table& table, thread_pool& pool, model_c
   first_row_.reserve(rows);
   store_groups_.reserve(rows);
   query_groups_.reserve(rows);
+  attention_tasks_.reserve(rows * config_.n_kv_heads + std::size_t{pool.size()} * pool.size());
   logits_rows_.reserve(rows);
   x_.resize(rows * config_.n_embd);
-  q_.resize(rows * config_.q_dim());
-  k_.resize(rows * config_.kv_dim());
-  v_.resize(rows * config_.kv_dim());
+  q_.resize(rows * 2 * config_.q_dim());
+  k_.resize(rows * 2 * config_.kv_dim());
+  v_.resize(rows * 2 * config_.kv_dim());
   attention_.resize(rows * config_.q_dim());
   delta_.resize(rows * config_.n_embd);
   gate_.resize(rows * config_.n_ff);
@@ -99,7 +101,6 @@ void llama_model::forward(std::span<const forward_slice> slices, kv_storage& kv,
 
 void llama_model::plan(std::span<const forward_slice> slices) {
   n_rows_ = 0;
-  one_group_a_slice_ = true;
   first_row_.clear();
   store_groups_.clear();
   query_groups_.clear();
@@ -121,11 +122,42 @@ void llama_model::plan(std::span<const forward_slice> slices) {
     }
     for (std::uint32_t begin = 0; begin < n; begin += queries_per_task)
       query_groups_.push_back({s, begin, std::min(n, begin + queries_per_task)});
-    one_group_a_slice_ = one_group_a_slice_ && n <= queries_per_task;
     for (std::uint32_t i = n - slice.n_logits; i < n; ++i)
       logits_rows_.push_back({s, i});
     n_rows_ += n;
   }
+  plan_attention(slices);
+}
+
+/// Tasks in falling order of cost. When there are few and one of the last would leave workers idle, its query heads are
+/// split: that reads its K and V more than once, but at the same time.
+void llama_model::plan_attention(std::span<const forward_slice> slices) {
+  const std::uint32_t group_heads = config_.n_heads / config_.n_kv_heads;
+  const std::uint32_t n_workers = pool_.size();
+  attention_tasks_.clear();
+  std::uint32_t longest = 0;
+  tasks_store_their_rows_ = query_groups_.size() == slices.size();
+  for (std::size_t g = query_groups_.size(); g-- > 0;) {
+    const row_group& rows = query_groups_[g];
+    longest = std::max(longest, slices[rows.slice].first_position + rows.end);
+    for (std::uint32_t head = 0; head < config_.n_kv_heads; ++head)
+      attention_tasks_.push_back({static_cast<std::uint32_t>(g), head, 0, group_heads});
+  }
+  const std::size_t n_whole = attention_tasks_.size() - attention_tasks_.size() % n_workers;
+  const std::uint32_t n_parts = std::min(n_workers, group_heads);
+  if (longest < long_context || n_whole >= 4 * n_workers || n_parts == 1 || n_whole == attention_tasks_.size()) return;
+  tasks_store_their_rows_ = false;
+  const std::size_t n_split = attention_tasks_.size() - n_whole;
+  std::array<attention_task, 64> last;  // fewer than workers; with more workers than this, none are split
+  if (n_split > last.size()) return;
+  std::copy(attention_tasks_.begin() + static_cast<std::ptrdiff_t>(n_whole), attention_tasks_.end(), last.begin());
+  attention_tasks_.resize(n_whole);
+  for (std::size_t i = 0; i < n_split; ++i)
+    for (std::uint32_t part = 0; part < n_parts; ++part) {
+      const std::uint32_t first = group_heads * part / n_parts;
+      const std::uint32_t end = group_heads * (part + 1) / n_parts;
+      attention_tasks_.push_back({last[i].group, last[i].kv_head, first, end - first});
+    }
 }
 
 void llama_model::embed(std::span<const forward_slice> slices) {
@@ -140,35 +172,35 @@ void llama_model::embed(std::span<const forward_slice> slices) {
 
 void llama_model::attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
                                   kv_storage& kv) {
-  const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()), column_of(layer.v, v_.data())};
+  // Where eight bits hurt most: scores go through exp, and every later position reads these keys and values.
+  constexpr auto precise = row_precision::two_terms;
+  const std::array qkv{column_of(layer.q, q_.data(), precise), column_of(layer.k, k_.data(), precise),
+                       column_of(layer.v, v_.data(), precise)};
   const auto normed = [&](std::size_t row, float* scratch) {
     table_.rms_norm(x_.data() + row * config_.n_embd, layer.attention_norm.data(), config_.n_embd, config_.rms_epsilon,
                     scratch);
     return static_cast<const float*>(scratch);
   };
-  linear_.run(qkv, n_rows_, normed, [](const output_block&) {});
+  linear_.run(qkv, precise, n_rows_, normed, [](const output_block&) {});
 
-  // A query sees the keys of the rows before it: where another task stores those, all are stored first.
-  const std::uint32_t n_kv_heads = config_.n_kv_heads;
-  if (!one_group_a_slice_)
+  if (!tasks_store_their_rows_)
     pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
       const row_group& rows = store_groups_[task];
-      for (std::uint32_t head = 0; head < n_kv_heads; ++head)
+      for (std::uint32_t head = 0; head < config_.n_kv_heads; ++head)
         store_rows(slices[rows.slice], rows, index, head, kv);
     });
-  const std::size_t n_tasks = query_groups_.size() * n_kv_heads;
-  pool_.for_each_task(n_tasks, [&](std::size_t task, std::uint32_t worker) {
-    const std::size_t last_first = n_tasks - 1 - task;  // late positions see most and cost most
-    const row_group& rows = query_groups_[last_first / n_kv_heads];
-    const auto head = static_cast<std::uint32_t>(last_first % n_kv_heads);
+  pool_.for_each_task(attention_tasks_.size(), [&](std::size_t i, std::uint32_t worker) {
+    const attention_task& task = attention_tasks_[i];
+    const row_group& rows = query_groups_[task.group];
     const forward_slice& slice = slices[rows.slice];
-    if (one_group_a_slice_) store_rows(slice, rows, index, head, kv);
-    attend(slice, rows, index, head, kv, worker);
+    if (tasks_store_their_rows_) store_rows(slice, rows, index, task.kv_head, kv);
+    attend(slice, task, index, kv, worker);
   });
 
   const std::array output{column_of(layer.attention_output, delta_.data())};
   linear_.run(
-      output, n_rows_, [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); },
+      output, row_precision::one_term, n_rows_,
+      [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); },
       [&](const output_block& block) { add_to_residual(block); });
 }
 
@@ -184,9 +216,9 @@ void llama_model::store_rows(const forward_slice& slice, const row_group& rows, 
     const std::size_t row = first_row_[rows.slice] + i;
     const std::uint32_t position = slice.first_position + i;
     const std::uint32_t block = slice.blocks[position / block_tokens].index;
-    float* k = k_.data() + row * config_.kv_dim() + kv_head * dim;
-    const float* v = v_.data() + row * config_.kv_dim() + kv_head * dim;
-    float* q = q_.data() + row * config_.q_dim() + std::size_t{kv_head} * group * dim;
+    float* k = k_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
+    const float* v = v_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
+    float* q = q_.data() + row * 2 * config_.q_dim() + std::size_t{kv_head} * group * dim;
     table_.rope(q, group, dim, kernels::rope_pairing::adjacent, rope_.at(position));
     table_.rope(k, 1, dim, kernels::rope_pairing::adjacent, rope_.at(position));
     table_.store_kv(one_head, k, v, position % block_tokens, kv.k_block(layer, block) + head_offset,
@@ -194,8 +226,9 @@ void llama_model::store_rows(const forward_slice& slice, const row_group& rows, 
   }
 }
 
-void llama_model::attend(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
-                         kv_storage& kv, std::uint32_t worker) {
+void llama_model::attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
+                         std::uint32_t worker) {
+  const row_group& rows = query_groups_[task.group];
   auto& k_blocks = k_blocks_[worker];
   auto& v_blocks = v_blocks_[worker];
   const std::uint32_t n_blocks = (slice.first_position + rows.end + block_tokens - 1) / block_tokens;
@@ -203,13 +236,16 @@ void llama_model::attend(const forward_slice& slice, const row_group& rows, std:
     k_blocks[b] = kv.k_block(layer, slice.blocks[b].index);
     v_blocks[b] = kv.v_block(layer, slice.blocks[b].index);
   }
-  const std::size_t first = (first_row_[rows.slice] + rows.begin) * config_.q_dim();
+  const std::size_t row = first_row_[rows.slice] + rows.begin;
+  // The kernel takes heads kv_head * n_query_heads on from q: for a part of them, q begins that much later.
+  const std::size_t group_heads = config_.n_heads / config_.n_kv_heads;
+  const std::size_t head = task.kv_head * (group_heads - task.n_heads) + task.first_head;
   table_.attention({.layout = kv.layout(),
-                    .kv_head = kv_head,
-                    .n_query_heads = config_.n_heads / config_.n_kv_heads,
-                    .q = q_.data() + first,
-                    .q_stride = config_.q_dim(),
-                    .out = attention_.data() + first,
+                    .kv_head = task.kv_head,
+                    .n_query_heads = task.n_heads,
+                    .q = q_.data() + row * 2 * config_.q_dim() + head * config_.head_dim,
+                    .q_stride = 2 * config_.q_dim(),
+                    .out = attention_.data() + row * config_.q_dim() + head * config_.head_dim,
                     .out_stride = config_.q_dim(),
                     .n_queries = rows.end - rows.begin,
                     .first_position = slice.first_position + rows.begin,
@@ -228,7 +264,7 @@ void llama_model::ffn_block(const llama_layer& layer) {
                     scratch);
     return static_cast<const float*>(scratch);
   };
-  linear_.run(gate_up, n_rows_, normed, [&](const output_block& block) {
+  linear_.run(gate_up, row_precision::one_term, n_rows_, normed, [&](const output_block& block) {
     for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
       float* gate = gate_.data() + row * n_ff + block.out_begin;
       table_.silu_mul(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
@@ -236,7 +272,7 @@ void llama_model::ffn_block(const llama_layer& layer) {
   });
   const std::array down{column_of(layer.down, delta_.data())};
   linear_.run(
-      down, n_rows_, [&](std::size_t row, float*) { return gate_.data() + row * n_ff; },
+      down, row_precision::one_term, n_rows_, [&](std::size_t row, float*) { return gate_.data() + row * n_ff; },
       [&](const output_block& block) { add_to_residual(block); });
 }
 
@@ -258,7 +294,7 @@ void llama_model::give_logits(logits_consumer& consumer) {
                       weights_.output_norm().data(), config_.n_embd, config_.rms_epsilon, scratch);
       return static_cast<const float*>(scratch);
     };
-    linear_.run(output, n, normed, [](const output_block&) {});
+    linear_.run(output, row_precision::one_term, n, normed, [](const output_block&) {});
     const auto give = [&](std::size_t i, std::uint32_t worker) {
       const logits_row& row = logits_rows_[first + i];
       consumer.take(row.slice, row.position, {logits_.data() + i * n_vocab, n_vocab}, worker);

@@ -79,6 +79,12 @@ class llama_model {
     std::uint32_t slice = 0;
     std::uint32_t begin = 0, end = 0;  // indices into the slice's tokens
   };
+  /// Some query heads of one kv head, for the rows of one group.
+  struct attention_task {
+    std::uint32_t group = 0;
+    std::uint32_t kv_head = 0;
+    std::uint32_t first_head = 0, n_heads = 0;  // among those that share the kv head
+  };
   struct logits_row {
     std::uint32_t slice = 0;
     std::uint32_t position = 0;
@@ -86,6 +92,8 @@ class llama_model {
 
   // Queries of one attention task: enough to read K and V once for many, few enough to balance.
   static constexpr std::uint32_t queries_per_task = 16;
+  // Positions from which on it pays to split the query heads of a kv head, should workers be idle otherwise.
+  static constexpr std::uint32_t long_context = 256;
   // Logits are the widest rows: 32 of 49,152 are 6 MB.
   static constexpr std::uint32_t logits_rows_at_once = 32;
 
@@ -93,14 +101,15 @@ class llama_model {
               linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions);
 
   void plan(std::span<const forward_slice> slices);
+  void plan_attention(std::span<const forward_slice> slices);
   void embed(std::span<const forward_slice> slices);
   void attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
                        kv_storage& kv);
   void ffn_block(const llama_layer& layer);
   void store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
                   kv_storage& kv);
-  void attend(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
-              kv_storage& kv, std::uint32_t worker);
+  void attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
+              std::uint32_t worker);
   void give_logits(logits_consumer& consumer);
   void add_to_residual(const output_block& block);
 
@@ -117,12 +126,13 @@ class llama_model {
   std::vector<std::size_t> first_row_;   // of each slice in the batch
   std::vector<row_group> store_groups_;  // each inside one KV block
   std::vector<row_group> query_groups_;  // each at most queries_per_task
+  std::vector<attention_task> attention_tasks_;
   std::vector<logits_row> logits_rows_;
-  bool one_group_a_slice_ = false;
+  bool tasks_store_their_rows_ = false;  // no attention task reads what another one stores
 
   std::vector<float> x_;          // (max_rows, n_embd) the residual stream
-  std::vector<float> q_;          // (max_rows, q_dim)
-  std::vector<float> k_, v_;      // (max_rows, kv_dim)
+  std::vector<float> q_;          // (max_rows, 2, q_dim): the second half is the linear runner's
+  std::vector<float> k_, v_;      // (max_rows, 2, kv_dim)
   std::vector<float> attention_;  // (max_rows, q_dim)
   std::vector<float> delta_;      // (max_rows, n_embd) what a block adds to x
   std::vector<float> gate_, up_;  // (max_rows, n_ff)

@@ -14,8 +14,9 @@ namespace {
 
 // About 50 µs: longer than any gap between two loops of a step, shorter than what an idle engine may waste.
 constexpr int spins_before_sleep = 3000;
-// The caller never sleeps while others compute, but lets them run when there are more threads than processors.
+// Then a processor may be missing: others are let in, and at last the caller sleeps too.
 constexpr int spins_before_yield = 1000;
+constexpr int yields_before_sleep = 20;
 
 void relax() {
 #if defined(__x86_64__)
@@ -57,7 +58,20 @@ struct thread_pool::state {
       seen = now;
       if (!body) return;
       body(self, worker);
-      busy.fetch_sub(1, std::memory_order_release);
+      if (busy.fetch_sub(1, std::memory_order_seq_cst) == 1) busy.notify_one();
+    }
+  }
+
+  void wait_for_workers() {
+    for (int turn = 0;; ++turn) {
+      const std::uint32_t n = busy.load(std::memory_order_acquire);
+      if (n == 0) return;
+      if (turn < spins_before_yield)
+        relax();
+      else if (turn < spins_before_yield + yields_before_sleep)
+        sched_yield();
+      else
+        busy.wait(n, std::memory_order_acquire);
     }
   }
 
@@ -90,8 +104,7 @@ std::uint32_t thread_pool::size() const {
 void thread_pool::run_erased(erased_body body, void* self) {
   if (!state_->threads.empty()) state_->start_loop(body, self);
   body(self, 0);
-  for (int spin = 0; state_->busy.load(std::memory_order_acquire) != 0; ++spin)
-    spin < spins_before_yield ? relax() : static_cast<void>(sched_yield());
+  state_->wait_for_workers();
 }
 
 void thread_pool::begin_tasks(std::size_t n_tasks) {

@@ -31,7 +31,7 @@ struct loaded {
     auto parsed = gguf_file::parse(bytes);
     REQUIRE(parsed);
     file = *parsed;
-    auto m = llama_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 256});
+    auto m = llama_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 320});
     if (!m) FAIL(m.error().message);
     model = std::move(*m);
   }
@@ -60,7 +60,7 @@ class collector final : public logits_consumer {
 /// All logits of several sequences, computed in passes that take `chunk` tokens of each. Blocks are dealt out of order.
 std::vector<rows> compute(loaded& m, const std::vector<std::vector<token_id>>& sequences, std::size_t chunk,
                           kv_type type) {
-  const std::uint32_t blocks_each = 8;
+  const std::uint32_t blocks_each = 20;
   const auto n = static_cast<std::uint32_t>(sequences.size());
   auto kv = kv_storage::create(m.model->layout(type), m.model->config().n_layers, n * blocks_each);
   REQUIRE(kv);
@@ -186,6 +186,20 @@ TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[llama_model]
           CHECK(compute(m, {sequences[4]}, chunk, kv_type::f16)[0] == expected[4]);  // alone
         }
       }
+    }
+  }
+}
+
+TEST_CASE("rule 5: query heads split over idle workers", "[llama_model][rule5]") {
+  const auto bytes = build_tiny_model({.n_embd = 96, .n_heads = 12, .n_kv_heads = 3, .n_ff = 160});
+  const std::vector<std::vector<token_id>> sequences{random_tokens(1, 300, 300)};
+  for (const kernels::table* table : kernels::available()) {
+    loaded alone(bytes, *table, 1, 512);  // one worker is never idle
+    const auto expected = compute(alone, sequences, 300, kv_type::f16);
+    for (const std::uint32_t n_threads : {2u, 4u, 7u}) {
+      CAPTURE(table->isa, n_threads);
+      loaded m(bytes, *table, n_threads, 512);
+      CHECK(compute(m, sequences, 10, kv_type::f16) == expected);
     }
   }
 }
