@@ -8,6 +8,7 @@
 #include "runtime/gguf/tiny_model.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,16 +62,10 @@ class tiny_engine {
  public:
   explicit tiny_engine(cpu_engine_options options = {}, const tiny_model_options& model = {})
       : bytes_(build_tiny_model(model)) {
-    auto file = gguf_file::parse(bytes_);
-    REQUIRE(file);
-    auto vocabulary = tokenizer::from_gguf(**file);
-    REQUIRE(vocabulary);
-    if (options.n_threads == 0) options.n_threads = 2;
-    auto created = cpu_engine::create(*file, *vocabulary, options);
-    if (!created) FAIL(created.error().message);
-    engine_ = std::move(*created);
-    vocabulary_ = *vocabulary;
+    start(gguf_file::parse(bytes_), options);
   }
+  /// A model from a file instead.
+  tiny_engine(cpu_engine_options options, const std::filesystem::path& path) { start(gguf_file::open(path), options); }
 
   cpu_engine& operator*() { return *engine_; }
   cpu_engine* operator->() { return engine_.get(); }
@@ -114,6 +109,17 @@ class tiny_engine {
   }
 
  private:
+  void start(result<std::shared_ptr<const gguf_file>> file, cpu_engine_options options) {
+    REQUIRE(file);
+    auto vocabulary = tokenizer::from_gguf(**file);
+    REQUIRE(vocabulary);
+    if (options.n_threads == 0) options.n_threads = 2;
+    auto created = cpu_engine::create(*file, *vocabulary, options);
+    if (!created) FAIL(created.error().message);
+    engine_ = std::move(*created);
+    vocabulary_ = *vocabulary;
+  }
+
   std::vector<std::byte> bytes_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::unique_ptr<cpu_engine> engine_;
