@@ -2,8 +2,14 @@
 
 namespace troupe {
 
-std::string_view version() { return TROUPE_VERSION; }
-std::string_view commit() { return TROUPE_COMMIT; }
-std::string_view compiler() { return TROUPE_COMPILER; }
+std::string_view version() {
+  return TROUPE_VERSION;
+}
+std::string_view commit() {
+  return TROUPE_COMMIT;
+}
+std::string_view compiler() {
+  return TROUPE_COMPILER;
+}
 
 }  // namespace troupe

@@ -17,7 +17,8 @@ const table& avx2_table();  // cpu/avx2/table.cpp
 namespace {
 
 #ifdef TROUPE_KERNELS_AVX2
-// clang 14 does not know "f16c" in __builtin_cpu_supports. That the system saves the wide registers is part of its "avx2".
+// clang 14 does not know "f16c" in __builtin_cpu_supports. That the system saves the wide registers is part of its
+// "avx2".
 bool supports_f16c() {
   unsigned eax = 0;
   unsigned ebx = 0;
@@ -34,8 +35,7 @@ struct runnable_tables {
   runnable_tables() {
     add(reference());
 #ifdef TROUPE_KERNELS_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && supports_f16c())
-      add(avx2_table());
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && supports_f16c()) add(avx2_table());
 #endif
   }
 

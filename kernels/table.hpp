@@ -1,31 +1,33 @@
-// The dispatch table: every operation the engine computes with, once for each instruction set. The engine picks a table at
-// start-up (best()) and never asks again. What an operation means, its error bound and its plain form are in ops/<op>.hpp.
+// The dispatch table: every operation the engine computes with, once for each instruction set. The engine picks a table
+// at start-up (best()) and never asks again. What an operation means, its error bound and its plain form are in
+// ops/<op>.hpp.
 //
 // Rule 5, for every function here: the bits of an output row depend on that row's inputs alone. Never on how many rows
-// are computed in one call, on which output range a thread was given, or on whether a position was reached by prefill or by
-// decode. tests/kernels walks all tables for exactly this.
+// are computed in one call, on which output range a thread was given, or on whether a position was reached by prefill
+// or by decode. tests/kernels walks all tables for exactly this.
 //
 // No function allocates. Unless said otherwise pointers need no alignment beyond their element's, except `packed` and
 // `activations`, which are 64-byte aligned.
 #pragma once
+
+#include "kernels/types.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
-#include "kernels/types.hpp"
-
 namespace troupe::kernels {
 
 struct table {
   std::string_view isa;  // "reference", "avx2"
 
-  // --- linear layers (ops/linear.hpp): y = x W^T, W of (n_out, n_in) ---------------------------------------------------
-  // Weights are repacked once at load; activations are converted once a row and used by every matrix that reads them.
+  // --- linear layers (ops/linear.hpp): y = x W^T, W of (n_out, n_in)
+  // --------------------------------------------------- Weights are repacked once at load; activations are converted
+  // once a row and used by every matrix that reads them.
   std::size_t (*packed_bytes)(weight_type type, std::uint32_t n_out, std::uint32_t n_in);
-  // rows: n_out rows as they lie in the model file. packed: packed_bytes() bytes. Rows [row_begin, row_end) are packed, so
-  // that threads can share the work; row_begin is a multiple of output_tile.
+  // rows: n_out rows as they lie in the model file. packed: packed_bytes() bytes. Rows [row_begin, row_end) are packed,
+  // so that threads can share the work; row_begin is a multiple of output_tile.
   void (*pack_linear)(weight_type type, const std::byte* rows, std::uint32_t n_out, std::uint32_t n_in,
                       std::uint32_t row_begin, std::uint32_t row_end, std::byte* packed);
   std::uint32_t output_tile;  // outputs computed together; a thread's range starts at a multiple of it
@@ -41,24 +43,27 @@ struct table {
   // One row of a weight matrix in floats (embedding look-up). row: as it lies in the model file.
   void (*dequantize_row)(weight_type type, const std::byte* row, std::uint32_t n, float* y);
 
-  // --- element-wise (ops/rms_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/add.hpp) ------------------------------------
+  // --- element-wise (ops/rms_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/add.hpp)
+  // ------------------------------------
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float epsilon, float* y);
   // x: (n_heads, head_dim) rotated in place by the position's pairs; cosine_sine: (head_dim / 2, 2)
   void (*rope)(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing pairing, const float* cosine_sine);
   void (*silu_mul)(const float* gate, const float* up, std::size_t n, float* y);  // y = silu(gate) * up
   void (*add)(const float* x, std::size_t n, float* y);                           // y += x
 
-  // --- attention over the block table (ops/attention.hpp) --------------------------------------------------------------
-  // Writes one position's K and V, (n_kv_heads, head_dim) each, into its block.
+  // --- attention over the block table (ops/attention.hpp)
+  // -------------------------------------------------------------- Writes one position's K and V, (n_kv_heads,
+  // head_dim) each, into its block.
   void (*store_kv)(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,
                    std::byte* v_block);
   // For one sequence and the query heads of one kv head: see attention_args.
   void (*attention)(const attention_args& args);
   std::size_t (*attention_scratch_bytes)(const kv_layout& layout, std::uint32_t n_queries);
 
-  // --- sampling (ops/softmax.hpp) --------------------------------------------------------------------------------------
-  std::uint32_t (*argmax)(const float* x, std::size_t n);   // the lowest index among equals
-  float (*log_sum_exp)(const float* x, std::size_t n);      // natural logarithm
+  // --- sampling (ops/softmax.hpp)
+  // --------------------------------------------------------------------------------------
+  std::uint32_t (*argmax)(const float* x, std::size_t n);  // the lowest index among equals
+  float (*log_sum_exp)(const float* x, std::size_t n);     // natural logarithm
 };
 
 /// Float activations and double or float sums in the plainest order: what the others are tested against.

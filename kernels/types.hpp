@@ -20,12 +20,18 @@ enum class weight_type : std::uint8_t {
 /// As ggml's tools write them.
 constexpr std::string_view to_string(weight_type type) {
   switch (type) {
-    case weight_type::f32: return "F32";
-    case weight_type::f16: return "F16";
-    case weight_type::bf16: return "BF16";
-    case weight_type::q8_0: return "Q8_0";
-    case weight_type::q4_0: return "Q4_0";
-    case weight_type::q4_1: return "Q4_1";
+    case weight_type::f32:
+      return "F32";
+    case weight_type::f16:
+      return "F16";
+    case weight_type::bf16:
+      return "BF16";
+    case weight_type::q8_0:
+      return "Q8_0";
+    case weight_type::q4_0:
+      return "Q4_0";
+    case weight_type::q4_1:
+      return "Q4_1";
   }
   return "unknown";
 }
@@ -33,12 +39,17 @@ constexpr std::string_view to_string(weight_type type) {
 /// Bytes of a row of n weights in the file; 0 when n is not a whole number of blocks.
 constexpr std::size_t row_bytes(weight_type type, std::size_t n) {
   switch (type) {
-    case weight_type::f32: return n * 4;
+    case weight_type::f32:
+      return n * 4;
     case weight_type::f16:
-    case weight_type::bf16: return n * 2;
-    case weight_type::q8_0: return n % 32 ? 0 : n / 32 * 34;
-    case weight_type::q4_0: return n % 32 ? 0 : n / 32 * 18;
-    case weight_type::q4_1: return n % 32 ? 0 : n / 32 * 20;
+    case weight_type::bf16:
+      return n * 2;
+    case weight_type::q8_0:
+      return n % 32 ? 0 : n / 32 * 34;
+    case weight_type::q4_0:
+      return n % 32 ? 0 : n / 32 * 18;
+    case weight_type::q4_1:
+      return n % 32 ? 0 : n / 32 * 20;
   }
   return 0;
 }
@@ -65,12 +76,15 @@ struct packed_linear {
 
 enum class kv_type : std::uint8_t { f32, f16 };
 
-constexpr std::size_t element_bytes(kv_type type) { return type == kv_type::f32 ? 4 : 2; }
+constexpr std::size_t element_bytes(kv_type type) {
+  return type == kv_type::f32 ? 4 : 2;
+}
 
 /// Positions in one KV block.
 inline constexpr std::uint32_t kv_block_tokens = 16;
 
-/// How one block of one layer lies in memory. K is stored transposed so that sixteen scores come from one stream of loads:
+/// How one block of one layer lies in memory. K is stored transposed so that sixteen scores come from one stream of
+/// loads:
 ///   K block: (n_kv_heads, head_dim, kv_block_tokens)      V block: (n_kv_heads, kv_block_tokens, head_dim)
 struct kv_layout {
   kv_type type = kv_type::f16;
@@ -87,17 +101,17 @@ struct kv_layout {
 struct attention_args {
   kv_layout layout;
   std::uint32_t kv_head = 0;
-  std::uint32_t n_query_heads = 0;           // that share kv_head; theirs are heads kv_head * n_query_heads + h of q and out
-  const float* q = nullptr;                  // (n_queries, q_stride): heads of head_dim
+  std::uint32_t n_query_heads = 0;  // that share kv_head; theirs are heads kv_head * n_query_heads + h of q and out
+  const float* q = nullptr;         // (n_queries, q_stride): heads of head_dim
   std::size_t q_stride = 0;
-  float* out = nullptr;                      // same shape as q, with its own stride
+  float* out = nullptr;  // same shape as q, with its own stride
   std::size_t out_stride = 0;
   std::uint32_t n_queries = 0;
   std::uint32_t first_position = 0;
-  float scale = 1.0f;                        // of the scores, usually 1 / sqrt(head_dim)
+  float scale = 1.0f;                          // of the scores, usually 1 / sqrt(head_dim)
   const std::byte* const* k_blocks = nullptr;  // this layer's K blocks of the sequence, in order
   const std::byte* const* v_blocks = nullptr;
-  std::byte* scratch = nullptr;              // attention_scratch_bytes(layout, n_queries), 64-byte aligned
+  std::byte* scratch = nullptr;  // attention_scratch_bytes(layout, n_queries), 64-byte aligned
 };
 
 }  // namespace troupe::kernels

@@ -1,17 +1,18 @@
-// The engine: sequences in, tokens out, one step at a time. It owns the KV blocks and computes; it decides nothing. Which
-// sequences a step computes, how many tokens each, and who is preempted comes in as a step_plan from a policy.
+// The engine: sequences in, tokens out, one step at a time. It owns the KV blocks and computes; it decides nothing.
+// Which sequences a step computes, how many tokens each, and who is preempted comes in as a step_plan from a policy.
 //
 // An interface, because the simulator runs the real actors over an engine that only models the cost of a step.
-// Not thread-safe: one thread (the worker's) calls it. The computing is spread over the engine's own pool inside step().
+// Not thread-safe: one thread (the worker's) calls it. The computing is spread over the engine's own pool inside
+// step().
 #pragma once
+
+#include "base/generation.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "base/generation.hpp"
 
 namespace troupe {
 
@@ -27,9 +28,9 @@ struct sequence_status {
 struct engine_status {
   std::uint32_t block_tokens = 16;
   std::uint32_t blocks_total = 0;
-  std::uint32_t blocks_free = 0;    // includes cached blocks that nothing refers to: they are evicted on demand
-  std::uint32_t blocks_cached = 0;  // the part of blocks_free that still holds a known prefix
-  std::uint32_t max_context = 0;    // tokens of a sequence, prompt and answer together
+  std::uint32_t blocks_free = 0;         // includes cached blocks that nothing refers to: they are evicted on demand
+  std::uint32_t blocks_cached = 0;       // the part of blocks_free that still holds a known prefix
+  std::uint32_t max_context = 0;         // tokens of a sequence, prompt and answer together
   std::uint32_t max_batched_tokens = 0;  // the largest sum of grants in a step
   std::uint32_t max_sequences = 0;       // admitted at once
   std::uint64_t prefix_tokens_queried = 0;
@@ -59,15 +60,15 @@ class engine {
  public:
   virtual ~engine() = default;
 
-  /// Takes a request as a waiting sequence. Errors: an empty prompt, a token outside the vocabulary, a prompt that does not
-  /// fit max_context (context_length_exceeded) or the whole KV pool, sampling out of range.
+  /// Takes a request as a waiting sequence. Errors: an empty prompt, a token outside the vocabulary, a prompt that does
+  /// not fit max_context (context_length_exceeded) or the whole KV pool, sampling out of range.
   virtual result<sequence_id> add(generation_request request) = 0;
 
   /// Forgets a sequence and gives back its blocks. Unknown ids are ignored.
   virtual void remove(sequence_id id) = 0;
 
-  /// Computes one step. A grant that finds no free block is left out, as if it had not been given (the policy counts blocks, so
-  /// that this is rare). Outputs only for sequences that got a token, prompt logprobs or an end.
+  /// Computes one step. A grant that finds no free block is left out, as if it had not been given (the policy counts
+  /// blocks, so that this is rare). Outputs only for sequences that got a token, prompt logprobs or an end.
   virtual std::vector<sequence_output> step(const step_plan& plan) = 0;
 
   virtual engine_status status() const = 0;
