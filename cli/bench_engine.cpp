@@ -66,11 +66,14 @@ generation_request make_request(std::uint32_t n_prompt, std::uint32_t n_answer, 
   return request;
 }
 
-// Grants every sequence what it has left, within the step's budget; true when a token was drawn for each of them.
-std::size_t step(cpu_engine& engine) {
+enum class phase : unsigned char { prompts, answers };
+
+// One step of a phase. While prompts are computed nobody draws a second token, so that all answers begin together.
+std::size_t step(cpu_engine& engine, phase now, std::uint32_t prompt_tokens) {
   step_plan plan;
   std::uint32_t budget = engine.status().max_batched_tokens;
   for (const auto& s : engine.sequences()) {
+    if (now == phase::prompts && s.n_known > prompt_tokens) continue;
     const std::uint32_t n = std::min(budget, s.n_known - s.n_computed);
     if (n > 0) plan.grants.push_back({s.id, n});
     budget -= n;
@@ -87,14 +90,13 @@ result<double> measure(cpu_engine& engine, const row& r, std::uint32_t decode_to
   for (std::uint32_t i = 0; i < r.sequences; ++i)
     if (auto added = engine.add(make_request(r.prompt_tokens, answer, n_vocab, seed + i)); !added) return added.error();
   auto start = clock::now();
-  std::size_t drawn = 0;
-  while (drawn < r.sequences)
-    drawn += step(engine);
+  for (std::size_t drawn = 0; drawn < r.sequences;)
+    drawn += step(engine, phase::prompts, r.prompt_tokens);
   if (!r.decode) return r.prompt_tokens / seconds_since(start);
   start = clock::now();
   std::size_t decoded = 0;
-  while (decoded < std::size_t{decode_tokens} * r.sequences)
-    decoded += step(engine);
+  while (!engine.sequences().empty())
+    decoded += step(engine, phase::answers, r.prompt_tokens);
   return static_cast<double>(decoded) / seconds_since(start);
 }
 

@@ -58,6 +58,8 @@ result<json> read_tool_call(const json& call, const std::string& path) {
   field_reader reader(call, path);
   std::string id;
   reader.read("id", id, any_length);
+  if (const json* type = reader.find("type"); type != nullptr && *type != "function")
+    reader.refuse("type", "The type of a tool call must be function.");
   const json* function = reader.read_object("function");
   if (function == nullptr) {
     reader.refuse("function", "A tool call must have a function.");

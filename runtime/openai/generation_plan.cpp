@@ -18,13 +18,16 @@ error too_long(const served_model& model, std::size_t prompt_tokens, std::uint32
                     std::string(field));
 }
 
+error empty_prompt(std::string_view field) {
+  return make_error(errc::invalid_argument, std::string(field) + " must come to at least one token.",
+                    std::string(field));
+}
+
 // How many tokens the answer may have: what was asked for, or the default cut to the room that the prompt leaves.
 result<std::uint32_t> settle_max_tokens(const served_model& model, std::size_t prompt_tokens,
                                         std::optional<std::uint32_t> asked, std::uint32_t fallback,
                                         std::string_view field) {
-  if (prompt_tokens == 0)
-    return make_error(errc::invalid_argument, std::string(field) + " must come to at least one token.",
-                      std::string(field));
+  if (prompt_tokens == 0) return empty_prompt(field);
   const std::uint32_t least = asked.value_or(1);
   if (prompt_tokens > model.context_length || least > model.context_length - prompt_tokens)
     return too_long(model, prompt_tokens, least, field);
@@ -114,6 +117,7 @@ result<generation_plan> plan_completion(completion_request request, const served
   if (const auto exist = check_tokens_exist(fields.sampling, model); !exist) return exist.error();
   generation_plan plan = start_plan(fields, model, context, answer_kind::completion);
   for (const prompt_input& input : request.prompts) {
+    if (std::visit([](const auto& given) { return given.empty(); }, input)) return empty_prompt("prompt");
     auto prompt = encode_prompt(model, input, request.add_special_tokens);
     if (!prompt) return prompt.error();
     const auto max_tokens =

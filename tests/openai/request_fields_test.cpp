@@ -198,6 +198,8 @@ TEST_CASE("wrong fields of a chat", "[openai]") {
        "messages[0].content[1].type"},
       {R"({"messages": [{"role": "user", "content": "x", "name": 5}]})", "messages[0].name"},
       {R"({"messages": [{"role": "assistant", "tool_calls": [5]}]})", "messages[0].tool_calls[0]"},
+      {R"({"messages": [{"role": "assistant", "tool_calls": [{"type": {}, "function": {"name": "f"}}]}]})",
+       "messages[0].tool_calls[0].type"},
       {R"({"messages": [{"role": "assistant", "tool_calls": [{}]}]})", "messages[0].tool_calls[0].function"},
       {R"({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}]})",
        "messages[0].tool_calls[0].function.arguments"},
