@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Runs another test program against a live server: run_against_live.py TROUPE MODEL COMMAND... ; {url} in it is the server's."""
+"""Runs another test program against a live server: run_against_live.py TROUPE COMMAND...
+
+{url} in the command is the server's. The model is the environment's TROUPE_TEST_MODEL; without one, exits 77.
+"""
 import os
 import subprocess
 import sys
 
 from live_server import live_server
 
-troupe, model, *command = sys.argv[1:]
+troupe, *command = sys.argv[1:]
+model = os.environ.get("TROUPE_TEST_MODEL", "")
 if not model or not os.path.exists(model):
     print("skipped: there is no model (TROUPE_TEST_MODEL)")
     sys.exit(77)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`troupe serve` with a real model as its users and its enemies meet it.
 
-    serve_test.py TROUPE MODEL
+    TROUPE_TEST_MODEL=FILE serve_test.py TROUPE
 
 Exits 77 when there is no model. Every case is bounded in time and talks to 127.0.0.1 only.
 """
@@ -18,7 +18,7 @@ import urllib.request
 
 from live_server import live_server
 
-TROUPE, MODEL = (sys.argv + ["", ""])[1:3]
+TROUPE, MODEL = sys.argv[1], os.environ.get("TROUPE_TEST_MODEL", "")
 
 
 def post(url, body, timeout=120, headers=None):
