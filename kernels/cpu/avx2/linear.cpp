@@ -123,6 +123,7 @@ void prepare_activations(activation_format format, const float* x, std::size_t x
 void linear(const packed_linear& w, const std::byte* activations, std::size_t n_rows, std::uint32_t out_begin,
             std::uint32_t out_end, float* y, std::size_t y_stride) {
   TROUPE_ASSERT(out_begin <= out_end && out_end <= w.n_out, "outputs past the end of the matrix");
+  TROUPE_ASSERT(w.n_in > 0, "a matrix without inputs has no product");
   TROUPE_ASSERT(out_begin % tile == 0, "a range of outputs begins at a tile");
   const linear_args args = {.n_in = w.n_in,
                             .packed = w.data,

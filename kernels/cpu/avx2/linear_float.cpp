@@ -1,7 +1,6 @@
 // Matrices of floats, halves or bfloat16 times rows of floats: lanes are outputs, activations are broadcast, and every
 // output is one chain of FMAs over the inputs in their order, whatever Rows is.
 #include "kernels/cpu/avx2/tile_loop.hpp"
-#include "kernels/cpu/avx2/unrolled.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
@@ -9,28 +8,19 @@ namespace {
 template <weight_type Type>
 struct float_kernel {
   static constexpr int most_rows = 6;  // 12 sums, 2 vectors of weights, 1 activation: 15 of 16 registers
+  static constexpr int streams = 4;
   static constexpr std::size_t step = tile_step_bytes<Type>;
-
-  static std::size_t tile_bytes(std::uint32_t n_in) { return n_in * step; }
+  static constexpr std::uint32_t depth = 1;
 
   template <int Rows>
-  static void compute(std::uint32_t n_in, const std::byte* weights, const std::byte* rows, std::size_t stride, float* y,
-                      std::size_t y_stride) {
-    __m256 sums[Rows][2];
-    unrolled<Rows>([&](auto r) { sums[r][0] = sums[r][1] = _mm256_setzero_ps(); });
-    for (std::uint32_t k = 0; k < n_in; ++k) {
-      const __m256 low = load(weights);
-      const __m256 high = load(weights + step / 2);
-      unrolled<Rows>([&](auto r) {
-        const __m256 x = _mm256_broadcast_ss(reinterpret_cast<const float*>(rows + r * stride) + k);
-        sums[r][0] = _mm256_fmadd_ps(low, x, sums[r][0]);
-        sums[r][1] = _mm256_fmadd_ps(high, x, sums[r][1]);
-      });
-      weights += step;
-    }
+  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* rows, std::size_t stride,
+                                              std::uint32_t /*n_in*/, std::uint32_t k, __m256 (&sums)[Rows][2]) {
+    const __m256 low = load(weights);
+    const __m256 high = load(weights + step / 2);
     unrolled<Rows>([&](auto r) {
-      _mm256_storeu_ps(y + r * y_stride, sums[r][0]);
-      _mm256_storeu_ps(y + r * y_stride + lanes, sums[r][1]);
+      const __m256 x = _mm256_broadcast_ss(reinterpret_cast<const float*>(rows + r * stride) + k);
+      sums[r][0] = _mm256_fmadd_ps(low, x, sums[r][0]);
+      sums[r][1] = _mm256_fmadd_ps(high, x, sums[r][1]);
     });
   }
 
@@ -46,13 +36,13 @@ struct float_kernel {
 }  // namespace
 
 void linear_f32(const linear_args& args) {
-  for_each_tile<float_kernel<weight_type::f32>>(args);
+  multiply<float_kernel<weight_type::f32>>(args);
 }
 void linear_f16(const linear_args& args) {
-  for_each_tile<float_kernel<weight_type::f16>>(args);
+  multiply<float_kernel<weight_type::f16>>(args);
 }
 void linear_bf16(const linear_args& args) {
-  for_each_tile<float_kernel<weight_type::bf16>>(args);
+  multiply<float_kernel<weight_type::bf16>>(args);
 }
 
 }  // namespace troupe::kernels::avx2

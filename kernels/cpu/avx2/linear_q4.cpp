@@ -7,7 +7,6 @@
 // The statements for a row are the same whatever Rows is, integers are exact and the two additions of a block are
 // explicit FMAs: the bits of a row do not depend on its neighbours.
 #include "kernels/cpu/avx2/tile_loop.hpp"
-#include "kernels/cpu/avx2/unrolled.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
@@ -15,40 +14,30 @@ namespace {
 template <weight_type Type>
 struct q4_kernel {
   static constexpr int most_rows = 6;  // more would not fit the registers; fewer unpack the same weights more often
+  static constexpr int streams = 2;    // four would get more from memory, but their sums do not fit the registers
   static constexpr std::size_t step = tile_step_bytes<Type>;
+  static constexpr std::uint32_t depth = block;
   static constexpr std::size_t quants_at = Type == weight_type::q4_1 ? 4 * tile : 2 * tile;
 
-  static std::size_t tile_bytes(std::uint32_t n_in) { return n_in / block * step; }
-
   template <int Rows>
-  static void compute(std::uint32_t n_in, const std::byte* weights, const std::byte* rows, std::size_t stride, float* y,
-                      std::size_t y_stride) {
-    __m256 sums[2][Rows];
-    unrolled<Rows>([&](auto r) { sums[0][r] = sums[1][r] = _mm256_setzero_ps(); });
-    const std::byte* scales = rows + n_in;
-    for (std::uint32_t k = 0; k < n_in; k += block) {
-      unrolled<2>([&](auto h) {
-        // Load the activations anew for the second half: keeping all of a block's from the first takes more registers
-        // than there are, and spilling them costs more than loading them.
-        asm volatile("" ::: "memory");
-        const __m256 d = load_halves(weights + 16 * h);
-        const __m256 m = Type == weight_type::q4_1 ? load_halves(weights + 2 * tile + 16 * h)
-                                                   : _mm256_mul_ps(d, _mm256_set1_ps(-8.0f));
-        __m256i integers[Rows];
-        multiply<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
-        unrolled<Rows>([&](auto r) {
-          const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
-          const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
-          sums[h][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[h][r]);
-          sums[h][r] = _mm256_fmadd_ps(m, _mm256_broadcast_ss(scale + 1), sums[h][r]);
-        });
+  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* rows, std::size_t stride,
+                                              std::uint32_t n_in, std::uint32_t k, __m256 (&sums)[Rows][2]) {
+    const std::byte* scales = rows + n_in + k / block * 2 * sizeof(float);
+    unrolled<2>([&](auto h) {
+      // Load the activations anew for the second half: keeping all of a block's from the first takes more registers
+      // than there are, and spilling them costs more than loading them.
+      asm volatile("" ::: "memory");
+      const __m256 d = load_halves(weights + 16 * h);
+      const __m256 m = Type == weight_type::q4_1 ? load_halves(weights + 2 * tile + 16 * h)
+                                                 : _mm256_mul_ps(d, _mm256_set1_ps(-8.0f));
+      __m256i integers[Rows];
+      multiply_block<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
+      unrolled<Rows>([&](auto r) {
+        const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
+        const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
+        sums[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[r][h]);
+        sums[r][h] = _mm256_fmadd_ps(m, _mm256_broadcast_ss(scale + 1), sums[r][h]);
       });
-      weights += step;
-      scales += 2 * sizeof(float);
-    }
-    unrolled<Rows>([&](auto r) {
-      _mm256_storeu_ps(y + r * y_stride, sums[0][r]);
-      _mm256_storeu_ps(y + r * y_stride + lanes, sums[1][r]);
     });
   }
 
@@ -65,8 +54,8 @@ struct q4_kernel {
 
   /// integers[r]: for 8 outputs the sum of weight times activation over one block of row r.
   template <int Rows>
-  [[gnu::always_inline]] static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride,
-                                              __m256i (&integers)[Rows]) {
+  [[gnu::always_inline]] static void multiply_block(const std::byte* quants, const std::byte* rows, std::size_t stride,
+                                                    __m256i (&integers)[Rows]) {
     const __m256i low_nibbles = _mm256_set1_epi8(15);
     unrolled<Rows>([&](auto r) { integers[r] = _mm256_setzero_si256(); });
     unrolled<4>([&](auto g) {
@@ -87,10 +76,10 @@ struct q4_kernel {
 }  // namespace
 
 void linear_q4_0(const linear_args& args) {
-  for_each_tile<q4_kernel<weight_type::q4_0>>(args);
+  multiply<q4_kernel<weight_type::q4_0>>(args);
 }
 void linear_q4_1(const linear_args& args) {
-  for_each_tile<q4_kernel<weight_type::q4_1>>(args);
+  multiply<q4_kernel<weight_type::q4_1>>(args);
 }
 
 }  // namespace troupe::kernels::avx2

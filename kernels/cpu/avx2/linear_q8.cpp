@@ -5,42 +5,31 @@
 // included. Two such sums may not fit 16 bits, so each group is widened by madd at once. The rest is as in
 // linear_q4.cpp.
 #include "kernels/cpu/avx2/tile_loop.hpp"
-#include "kernels/cpu/avx2/unrolled.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
 
 struct q8_kernel {
   static constexpr int most_rows = 6;
+  static constexpr int streams = 4;
   static constexpr std::size_t step = tile_step_bytes<weight_type::q8_0>;
+  static constexpr std::uint32_t depth = block;
   static constexpr std::size_t quants_at = 2 * tile;
 
-  static std::size_t tile_bytes(std::uint32_t n_in) { return n_in / block * step; }
-
   template <int Rows>
-  static void compute(std::uint32_t n_in, const std::byte* weights, const std::byte* rows, std::size_t stride, float* y,
-                      std::size_t y_stride) {
-    __m256 sums[2][Rows];
-    unrolled<Rows>([&](auto r) { sums[0][r] = sums[1][r] = _mm256_setzero_ps(); });
-    const std::byte* scales = rows + n_in;
-    for (std::uint32_t k = 0; k < n_in; k += block) {
-      unrolled<2>([&](auto h) {
-        asm volatile("" ::: "memory");  // load the activations anew, see linear_q4.cpp
-        const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h)));
-        __m256i integers[Rows];
-        multiply<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
-        unrolled<Rows>([&](auto r) {
-          const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
-          const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
-          sums[h][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[h][r]);
-        });
+  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* rows, std::size_t stride,
+                                              std::uint32_t n_in, std::uint32_t k, __m256 (&sums)[Rows][2]) {
+    const std::byte* scales = rows + n_in + k / block * 2 * sizeof(float);
+    unrolled<2>([&](auto h) {
+      asm volatile("" ::: "memory");  // load the activations anew, see linear_q4.cpp
+      const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * h)));
+      __m256i integers[Rows];
+      multiply_block<Rows>(weights + quants_at + 32 * h, rows + k, stride, integers);
+      unrolled<Rows>([&](auto r) {
+        const auto* scale = reinterpret_cast<const float*>(scales + r * stride);
+        const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
+        sums[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r]), product, sums[r][h]);
       });
-      weights += step;
-      scales += 2 * sizeof(float);
-    }
-    unrolled<Rows>([&](auto r) {
-      _mm256_storeu_ps(y + r * y_stride, sums[0][r]);
-      _mm256_storeu_ps(y + r * y_stride + lanes, sums[1][r]);
     });
   }
 
@@ -53,8 +42,8 @@ struct q8_kernel {
 
   /// integers[r]: for 8 outputs the sum of weight times activation over one block of row r.
   template <int Rows>
-  [[gnu::always_inline]] static void multiply(const std::byte* quants, const std::byte* rows, std::size_t stride,
-                                              __m256i (&integers)[Rows]) {
+  [[gnu::always_inline]] static void multiply_block(const std::byte* quants, const std::byte* rows, std::size_t stride,
+                                                    __m256i (&integers)[Rows]) {
     const __m256i ones = _mm256_set1_epi16(1);
     unrolled<Rows>([&](auto r) { integers[r] = _mm256_setzero_si256(); });
     unrolled<8>([&](auto g) {
@@ -72,7 +61,7 @@ struct q8_kernel {
 }  // namespace
 
 void linear_q8_0(const linear_args& args) {
-  for_each_tile<q8_kernel>(args);
+  multiply<q8_kernel>(args);
 }
 
 }  // namespace troupe::kernels::avx2
