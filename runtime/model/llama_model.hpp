@@ -111,7 +111,7 @@ class llama_model {
   void attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
               std::uint32_t worker);
   void give_logits(logits_consumer& consumer);
-  void add_to_residual(const output_block& block);
+  void add_to_residual(std::size_t delta_stride, const output_block& block);
 
   const kernels::table& table_;
   thread_pool& pool_;
@@ -131,10 +131,10 @@ class llama_model {
   bool tasks_store_their_rows_ = false;  // no attention task reads what another one stores
 
   std::vector<float> x_;          // (max_rows, n_embd) the residual stream
-  std::vector<float> q_;          // (max_rows, 2, q_dim): the second half is the linear runner's
+  std::vector<float> q_;          // (max_rows, 2, q_dim): room for the second term, see linear_runner
   std::vector<float> k_, v_;      // (max_rows, 2, kv_dim)
   std::vector<float> attention_;  // (max_rows, q_dim)
-  std::vector<float> delta_;      // (max_rows, n_embd) what a block adds to x
+  std::vector<float> delta_;      // (max_rows, 2, n_embd) what a block adds to x
   std::vector<float> gate_, up_;  // (max_rows, n_ff)
   std::vector<float> logits_;     // (logits_rows_at_once, n_vocab)
 
