@@ -76,7 +76,7 @@ std::optional<std::int64_t> renderer::slice_bound(const expression_ptr& e, const
   const value bound = evaluate(e, names);
   if (bound.is(kind::none)) return std::nullopt;
   bound.require_defined();
-  if (!bound.is_integral()) fail("the bounds of a slice are integers, not a " + std::string(bound.type_name()));
+  if (!bound.is_integral()) fail("the bounds of a slice are integers, not " + bound.described());
   return bound.as_integer();
 }
 
@@ -94,7 +94,7 @@ value renderer::compute(const call& node, const scope& names) {
   arguments args = evaluate(node.args, names);
   line_ = line;
   callee.require_defined();
-  if (!callee.is(kind::callable)) fail("a " + std::string(callee.type_name()) + " cannot be called");
+  if (!callee.is(kind::callable)) fail(callee.described() + " cannot be called");
   return callee.function()->call(args, limits_);
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 std::int64_t integer_argument(const value& v) {
   v.require_defined();
-  if (!v.is_integral()) fail("range wants integers, not a " + std::string(v.type_name()));
+  if (!v.is_integral()) fail("range wants integers, not " + v.described());
   return v.as_integer();
 }
 
@@ -79,7 +79,7 @@ value make_namespace(arguments& args, budget& limits, namespace_owner& spaces) {
   limits.bytes(sizeof(name_space));
   auto space = spaces.make();
   for (auto& [name, item] : merged(args, limits)) {
-    if (!name.is_string()) fail("the names in a namespace are strings, not a " + std::string(name.type_name()));
+    if (!name.is_string()) fail("the names in a namespace are strings, not " + name.described());
     space->members.emplace_back(name.text(), std::move(item));
   }
   return value::of(std::move(space));

@@ -68,7 +68,7 @@ bool has_affix(const value& self, const value& affix, bool at_start) {
   }
   if (!affix.is_string()) {
     affix.require_defined();
-    fail("startswith and endswith want a string or a tuple of strings, not a " + std::string(affix.type_name()));
+    fail("startswith and endswith want a string or a tuple of strings, not " + affix.described());
   }
   return at_start ? self.text().starts_with(affix.text()) : self.text().ends_with(affix.text());
 }
@@ -107,7 +107,7 @@ value str_join(const value& self, arguments& args, budget& limits) {
   p.done();
   text_builder out(limits);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (!items[i].is_string()) fail("join wants strings, not a " + std::string(items[i].type_name()));
+    if (!items[i].is_string()) fail("join wants strings, not " + items[i].described());
     if (i > 0) out.append(self.text());
     out.append(items[i].text());
   }

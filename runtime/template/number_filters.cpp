@@ -31,7 +31,7 @@ value count_items(const value& input, arguments& args, budget& limits) {
     case kind::loop:
       return value::integer(static_cast<std::int64_t>(input.loop()->items.size()));
     default:
-      fail("a " + std::string(input.type_name()) + " has no length");
+      fail(input.described() + " has no length");
   }
 }
 
@@ -117,7 +117,7 @@ value absolute(const value& input, arguments& args, budget&) {
   parameters("abs", args).done();
   input.require_defined();
   if (input.is(kind::real)) return value::real(std::abs(input.as_real()));
-  if (!input.is_integral()) fail("a " + std::string(input.type_name()) + " has no absolute value");
+  if (!input.is_integral()) fail(input.described() + " has no absolute value");
   return input.as_integer() < 0 ? negate(input) : value::integer(input.as_integer());
 }
 
@@ -134,7 +134,7 @@ value round_number(const value& input, arguments& args, budget&) {
   const std::string method = p.optional_text("method").value_or("common");
   p.done();
   input.require_defined();
-  if (!input.is_number()) fail("a " + std::string(input.type_name()) + " cannot be rounded");
+  if (!input.is_number()) fail(input.described() + " cannot be rounded");
   if (precision < 0 || precision > 15) fail_unsupported("round supports a precision of 0 to 15 digits");
   if (method == "common") {
     if (input.is_integral()) return value::integer(input.as_integer());

@@ -15,8 +15,7 @@ namespace {
 [[noreturn]] void wrong_operands(std::string_view what, const value& left, const value& right) {
   left.require_defined();
   right.require_defined();
-  fail("cannot " + std::string(what) + " a " + std::string(left.type_name()) + " and a " +
-       std::string(right.type_name()));
+  fail("cannot " + std::string(what) + " " + left.described() + " and " + right.described());
 }
 
 [[noreturn]] void overflow() {
@@ -195,20 +194,23 @@ value negate(const value& operand) {
   if (operand.is_integral()) return integer_arithmetic(arithmetic::subtract, 0, operand.as_integer());
   if (operand.is(kind::real)) return value::real(-operand.as_real());
   operand.require_defined();
-  fail("a " + std::string(operand.type_name()) + " has no negative");
+  fail(operand.described() + " has no negative");
 }
 
 value keep_sign(const value& operand) {
   if (operand.is_integral()) return value::integer(operand.as_integer());
   if (operand.is(kind::real)) return operand;
   operand.require_defined();
-  fail("a " + std::string(operand.type_name()) + " has no sign");
+  fail(operand.described() + " has no sign");
 }
 
 bool contains(const value& container, const value& item, budget& limits) {
   switch (container.kind()) {
     case kind::string:
-      if (!item.is_string()) wrong_operands("look inside a string: its parts are strings, not", item, container);
+      if (!item.is_string()) {
+        item.require_defined();
+        fail("only a str can be in a str, not " + item.described());
+      }
       limits.step(container.text().size() / 256);
       return container.text().find(item.text()) != std::string::npos;
     case kind::dict:
@@ -262,7 +264,7 @@ std::optional<value> own_attribute(const value& object, std::string_view name, b
 }
 
 value missing(const value& object, std::string_view name) {
-  return value::undefined("a " + std::string(object.type_name()) + " has no attribute '" + std::string(name) + "'");
+  return value::undefined(object.described() + " has no attribute '" + std::string(name) + "'");
 }
 
 }  // namespace
@@ -289,7 +291,7 @@ value subscript(const value& object, const value& key, budget& limits) {
     if (auto character = character_at(object.text(), key.as_integer()))
       return value::string(*std::move(character), limits);
   }
-  if (!key.is_string()) return value::undefined("a " + std::string(object.type_name()) + " has no such element");
+  if (!key.is_string()) return value::undefined(object.described() + " has no such element");
   return own_attribute(object, key.text(), limits).value_or(missing(object, key.text()));
 }
 
@@ -308,7 +310,7 @@ value slice(const value& object, std::optional<std::int64_t> start, std::optiona
       text += characters[static_cast<std::size_t>(bounds.start + i * bounds.step)];
     return value::string(std::move(text), limits);
   }
-  if (!object.is_sequence()) return value::undefined("a " + std::string(object.type_name()) + " cannot be sliced");
+  if (!object.is_sequence()) return value::undefined(object.described() + " cannot be sliced");
   const slice_bounds bounds = resolve_slice(object.items().size(), start, stop, step);
   value_list items;
   for (std::int64_t i = 0; i < bounds.count; ++i) {

@@ -52,8 +52,8 @@ void parameters::done() const {
 
 void parameters::wrong_type(std::string_view name, std::string_view wanted, const value& got) const {
   got.require_defined();
-  fail(std::string(callee_) + " wants " + std::string(wanted) + " as '" + std::string(name) + "', not a " +
-       std::string(got.type_name()));
+  fail(std::string(callee_) + " wants " + std::string(wanted) + " as '" + std::string(name) + "', not " +
+       got.described());
 }
 
 }  // namespace troupe::jinja

@@ -32,7 +32,7 @@ value items(const value& input, arguments& args, budget& limits) {
   parameters("items", args).done();
   value_list pairs;
   if (!input.is_undefined()) {
-    if (!input.is(kind::dict)) fail("items wants a dict, not a " + std::string(input.type_name()));
+    if (!input.is(kind::dict)) fail("items wants a dict, not " + input.described());
     for (const auto& [key, item] : input.entries())
       pairs.push_back(value::list({key, item}, limits, kind::tuple));
   }
@@ -207,7 +207,7 @@ value dict_sort(const value& input, arguments& args, budget& limits) {
   const bool descending = p.truth_or("reverse", false);
   p.done();
   input.require_defined();
-  if (!input.is(kind::dict)) fail("dictsort wants a dict, not a " + std::string(input.type_name()));
+  if (!input.is(kind::dict)) fail("dictsort wants a dict, not " + input.described());
   if (by != "key" && by != "value") fail("dictsort sorts by 'key' or by 'value', not by '" + by + "'");
   value_list pairs;
   for (const auto& [key, item] : input.entries())

@@ -119,7 +119,7 @@ value to_json(const value& input, arguments& args, budget& limits) {
     if (levels->as_integer() > 100) fail("tojson indents by at most 100 spaces");
     style.indent = std::string(static_cast<std::size_t>(std::max<std::int64_t>(0, levels->as_integer())), ' ');
   } else if (levels && !levels->is(kind::none)) {
-    fail("tojson wants a number or a string as 'indent', not a " + std::string(levels->type_name()));
+    fail("tojson wants a number or a string as 'indent', not " + levels->described());
   }
   if (style.indent) style.item_separator = ",";
   if (separators && !separators->is(kind::none)) {

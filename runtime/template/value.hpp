@@ -115,6 +115,7 @@ class value {
   void require_defined() const;
   /// Python's name of the type, for messages: str, int, dict, NoneType, …
   std::string_view type_name() const;
+  std::string described() const;  // with its article: an int, a str
   bool same_object(const value& other) const;
 
  private:
@@ -134,6 +135,8 @@ value_list iterate(const value& v, budget& limits);
 bool equal(const value& left, const value& right, budget& limits);
 /// Python's <. Fails for types that have no order between them.
 bool less(const value& left, const value& right, budget& limits);
+/// Fails for what Python cannot hash: lists and dicts, and what is undefined.
+void require_hashable(const value& key);
 /// The entry of a dict, or nullptr.
 const value* find_key(const value& dict, const value& key, budget& limits);
 const value* find_key(const value& dict, std::string_view key, budget& limits);

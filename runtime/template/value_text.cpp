@@ -266,7 +266,7 @@ class json_writer {
         v.require_defined();
         [[fallthrough]];
       default:
-        fail("a " + std::string(v.type_name()) + " cannot be written as JSON");
+        fail(v.described() + " cannot be written as JSON");
     }
   }
 
@@ -292,7 +292,7 @@ class json_writer {
 
   void write_key(const value& key) {
     if (key.is_string()) return write_json_string(out_, key.text(), style_.ensure_ascii);
-    if (!key.is_number() && !key.is(kind::none)) fail("a key of a JSON object is a " + std::string(key.type_name()));
+    if (!key.is_number() && !key.is(kind::none)) fail("a key of a JSON object is " + key.described());
     text_builder text(out_.limits());
     json_writer(text, style_).write(key);
     write_json_string(out_, text.text(), style_.ensure_ascii);

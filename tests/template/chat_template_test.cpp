@@ -74,9 +74,11 @@ TEST_CASE("errors name the line and what is wrong") {
   CHECK(message("{% if x %}\n\nx") == "Chat template, line 3: the template ends before {% endif %}.");
   CHECK(message("\n{{ 1 | shout }}") == "Chat template, line 2: there is no filter 'shout'.");
   CHECK(message("{% include 'x' %}") == "Chat template, line 1: the tag {% include %} is not supported.");
-  CHECK(message("\n{{ 'a' + 1 }}") == "Chat template, line 2: cannot add a str and a int.");
+  CHECK(message("\n{{ 'a' + 1 }}") == "Chat template, line 2: cannot add a str and an int.");
   CHECK(message("{{ 9223372036854775807 + 1 }}") ==
         "Chat template, line 1: the result of an integer operation does not fit 64 bits.");
+  CHECK(message("{{ [1, 'a'] | sort }}") == "Chat template, line 1: there is no order between a str and an int.");
+  CHECK(message("{{ 1 in 's' }}") == "Chat template, line 1: only a str can be in a str, not an int.");
   CHECK(message("{{ (1 }}") == "Chat template, line 1: unexpected '}'.");
 }
 

@@ -7,6 +7,7 @@ DATA_FOLDER/templates/*.jinja are rendered with every list of messages below, an
 Both sides must give the same text, or both must fail. Exits 77, which CTest counts as skipped, when jinja2 is not installed.
 TROUPE_TEST_MODEL names a GGUF file whose own template is compared as well.
 """
+import functools
 import json
 import os
 import pathlib
@@ -67,9 +68,14 @@ def make_environment():
 ENVIRONMENT = make_environment()
 
 
+@functools.lru_cache(maxsize=None)
+def compiled(source):
+    return ENVIRONMENT.from_string(source)
+
+
 def with_jinja2(source, context):
     try:
-        return {"text": ENVIRONMENT.from_string(source).render(**context)}
+        return {"text": compiled(source).render(**context)}
     except Exception as failure:  # any failure of the oracle is an outcome to compare
         return {"error": f"{type(failure).__name__}: {failure}"}
 
