@@ -17,6 +17,7 @@ error malformed(std::string sentence) {
 result<> check_bounds(std::string_view text) {
   std::array<std::size_t, max_json_depth + 1> members{};
   std::size_t depth = 0;
+  std::size_t all_members = 0;
   bool in_string = false;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
@@ -33,8 +34,11 @@ result<> check_bounds(std::string_view text) {
       members[depth] = 0;
     } else if ((c == '}' || c == ']') && depth > 0) {
       --depth;
-    } else if (c == ':' && ++members[depth] > max_json_members) {
-      return malformed("An object in the body has more than " + std::to_string(max_json_members) + " members.");
+    } else if (c == ':') {
+      if (++members[depth] > max_json_members)
+        return malformed("An object in the body has more than " + std::to_string(max_json_members) + " members.");
+      if (++all_members > max_json_members_total)
+        return malformed("The body's objects have more than " + std::to_string(max_json_members_total) + " members.");
     }
   }
   return {};

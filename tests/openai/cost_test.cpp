@@ -54,7 +54,7 @@ TEST_CASE("cost of a streamed token, from observer to event", "[.cost]") {
       token.top.push_back({id, -1.0f});
     const double each = microseconds_each(20000, [&] { submission.observer->on_tokens({&token, 1}); });
     std::printf("a streamed token%s: %.2f us\n", with_logprobs ? " with 5 logprobs" : "", each);
-    CHECK(stream->bytes > 0);
+    CHECK(stream->bytes > 100000 * 200);  // every token went out
     submission.observer->on_end(finish_reason::stop, {}, std::nullopt);
   }
 }
@@ -79,23 +79,23 @@ TEST_CASE("cost of taking a request, from bytes to submission", "[.cost]") {
   }
 }
 
-TEST_CASE("cost of reading a body of a megabyte", "[.cost]") {
+TEST_CASE("cost of reading a large body", "[.cost]") {
   std::string ids = "[0";
   while (ids.size() < (1 << 20) - 8)
     ids += ",12345";
   ids += "]";
-  const std::string wide = [] {
+  const std::string wide = [] {  // as wide as is allowed
     std::string text = "[";
-    while (text.size() < (1 << 20)) {
-      text += text.size() > 1 ? ",{" : "{";
-      for (int i = 0; i < 1024; ++i)
-        text += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":0";
+    for (std::size_t object = 0; object < openai::max_json_members_total / openai::max_json_members; ++object) {
+      text += object > 0 ? ",{" : "{";
+      for (std::size_t i = 0; i < openai::max_json_members; ++i)
+        text += (i > 0 ? ",\"member" : "\"member") + std::to_string(i) + "\":0";
       text += "}";
     }
     return text + "]";
   }();
   for (const auto& [name, body] : {std::pair("token ids", ids), std::pair("the widest objects", wide)}) {
     const double each = microseconds_each(2, [&, &text = body] { CHECK(openai::parse_json(text)); });
-    std::printf("parsing a megabyte of %s: %.1f ms\n", name, each / 1000);
+    std::printf("parsing %zu KiB of %s: %.1f ms\n", body.size() / 1024, name, each / 1000);
   }
 }

@@ -30,7 +30,7 @@ class byte_tokenizer final : public tokenizer {
     std::vector<token_id> ids;
     while (!text.empty()) {
       token_id id = static_cast<unsigned char>(text[0]);
-      for (token_id control = eos_id; mode == special_tokens::parse && control < word_id; ++control)
+      for (token_id control = eos_id; mode == special_tokens::parse && text[0] == '<' && control < word_id; ++control)
         if (text.starts_with(token_bytes(control))) id = control;
       ids.push_back(id);
       text.remove_prefix(token_bytes(id).size());

@@ -112,6 +112,14 @@ TEST_CASE("nesting and width are bounded", "[openai]") {
   };
   CHECK(openai::parse_json(wide(1024)));
   CHECK_FALSE(openai::parse_json(wide(1025)));
+  const auto many_objects = [&](std::size_t count) {
+    std::string text = "[" + wide(1024);
+    for (std::size_t i = 1; i < count; ++i)
+      text += "," + wide(1024);
+    return text + "]";
+  };
+  CHECK(openai::parse_json(many_objects(32)));
+  CHECK_FALSE(openai::parse_json(many_objects(33)));
   const auto repeated = openai::parse_json(R"({"a": 1, "b": 2, "a": 3})");
   REQUIRE(repeated);
   CHECK((*repeated)["a"] == 3);
