@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include <sched.h>
+
 using namespace troupe;
 
 TEST_CASE("every worker runs once in every loop and the loop ends after all of them", "[thread_pool]") {
@@ -53,4 +55,17 @@ TEST_CASE("a pool that has slept wakes up, and sleeping costs nothing", "[thread
   CHECK(busy_s < 0.05);
   pool.run(count);
   CHECK(calls == 6);
+}
+
+TEST_CASE("workers that were woken may run wherever the process may", "[thread_pool]") {
+  cpu_set_t process;
+  REQUIRE(sched_getaffinity(0, sizeof process, &process) == 0);
+  thread_pool pool(3);
+  for (int loop = 0; loop < 3; ++loop) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // long past the spinning
+    std::array<cpu_set_t, 3> workers{};
+    pool.run([&](std::uint32_t worker) { sched_getaffinity(0, sizeof(cpu_set_t), &workers[worker]); });
+    for (const auto& worker : workers)
+      CHECK(CPU_EQUAL(&worker, &process));
+  }
 }
