@@ -91,24 +91,6 @@ inline std::vector<std::byte> random_weights(random_stream& random, weight_type 
 inline constexpr weight_type all_weight_types[] = {weight_type::f32,  weight_type::f16,  weight_type::bf16,
                                                    weight_type::q8_0, weight_type::q4_0, weight_type::q4_1};
 
-inline const char* name_of(weight_type type) {
-  switch (type) {
-    case weight_type::f32:
-      return "f32";
-    case weight_type::f16:
-      return "f16";
-    case weight_type::bf16:
-      return "bf16";
-    case weight_type::q8_0:
-      return "q8_0";
-    case weight_type::q4_0:
-      return "q4_0";
-    case weight_type::q4_1:
-      return "q4_1";
-  }
-  return "?";
-}
-
 /// Equal bit for bit: NaNs equal themselves, 0 differs from -0.
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);

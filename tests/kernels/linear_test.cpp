@@ -26,7 +26,7 @@ std::vector<shape> shapes_for(weight_type type) {
 }
 
 void check_against_reference(const table& kernels, weight_type type, shape s, std::size_t n_rows) {
-  CAPTURE(kernels.isa, name_of(type), s.n_out, s.n_in, n_rows);
+  CAPTURE(kernels.isa, to_string(type), s.n_out, s.n_in, n_rows);
   random_stream random(s.n_out * 1000 + s.n_in + n_rows);
   const std::vector<std::byte> weights = random_weights(random, type, s.n_out, s.n_in);
   const std::vector<float> x = random_floats(random, n_rows * s.n_in);
@@ -63,7 +63,7 @@ TEST_CASE("the typical error of a linear layer is far below its bound", "[linear
   constexpr std::uint32_t n_in = 1536;
   for (const table* kernels : available()) {
     for (const weight_type type : all_weight_types) {
-      CAPTURE(kernels->isa, name_of(type));
+      CAPTURE(kernels->isa, to_string(type));
       random_stream random(7);
       const std::vector<std::byte> weights = random_weights(random, type, n_out, n_in);
       const std::vector<float> x = random_floats(random, 8 * n_in);
@@ -87,7 +87,7 @@ TEST_CASE("a row's bits do not depend on the rows beside it", "[linear][rule5]")
   constexpr std::size_t n_rows = 300;  // more than one panel of the activations
   for (const table* kernels : available()) {
     for (const weight_type type : all_weight_types) {
-      CAPTURE(kernels->isa, name_of(type));
+      CAPTURE(kernels->isa, to_string(type));
       random_stream random(11);
       const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
       const std::vector<float> x = random_floats(random, n_rows * n_in);
@@ -109,7 +109,7 @@ TEST_CASE("an output's bits do not depend on the range it is computed in", "[lin
   constexpr std::uint32_t n_in = 96;
   for (const table* kernels : available()) {
     for (const weight_type type : all_weight_types) {
-      CAPTURE(kernels->isa, name_of(type));
+      CAPTURE(kernels->isa, to_string(type));
       random_stream random(12);
       const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
       const std::vector<float> x = random_floats(random, 5 * n_in);
@@ -136,7 +136,7 @@ TEST_CASE("weights and activations at their extremes do not overflow", "[linear]
     for (const auto& [type, quant] : {std::pair{weight_type::q8_0, 0x80}, std::pair{weight_type::q8_0, 0x7f},
                                       std::pair{weight_type::q4_0, 0x00}, std::pair{weight_type::q4_1, 0xff}}) {
       for (const float activation : {1.0f, -1.0f}) {
-        CAPTURE(kernels->isa, name_of(type), quant, activation);
+        CAPTURE(kernels->isa, to_string(type), quant, activation);
         std::vector<std::byte> row;
         for (std::uint32_t b = 0; b < n_in / 32; ++b) {
           append_u16(row, float_to_f16(1.0f));
@@ -164,7 +164,7 @@ TEST_CASE("activations of any size and zeros are handled", "[linear]") {
       const packed_matrix matrix(*kernels, type, weights, 20, n_in);
       const packed_matrix exact(reference(), type, weights, 20, n_in);
       for (const float size : {0.0f, 1e-42f, 1e-37f, 2e-36f, 1e-20f, 1e20f, 1e36f}) {
-        CAPTURE(kernels->isa, name_of(type), size);
+        CAPTURE(kernels->isa, to_string(type), size);
         std::vector<float> x = random_floats(random, n_in, size);
         for (std::uint32_t i = 32; i < 64; ++i)
           x[i] = 0.0f;  // a block of zeros between two others
@@ -187,7 +187,7 @@ TEST_CASE("an infinity or a NaN spoils its own row and no other", "[linear]") {
     for (const weight_type type : all_weight_types) {
       for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
                               std::numeric_limits<float>::quiet_NaN()}) {
-        CAPTURE(kernels->isa, name_of(type), bad);
+        CAPTURE(kernels->isa, to_string(type), bad);
         random_stream random(14);
         const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
         std::vector<float> x = random_floats(random, 3 * n_in);

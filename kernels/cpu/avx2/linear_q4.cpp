@@ -46,12 +46,6 @@ struct q4_kernel {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
 
-  static __m256i broadcast(const std::byte* four) {
-    int bits;
-    __builtin_memcpy(&bits, four, 4);
-    return _mm256_set1_epi32(bits);
-  }
-
   /// integers[r]: for 8 outputs the sum of weight times activation over one block of row r.
   template <int Rows>
   [[gnu::always_inline]] static void multiply_block(const std::byte* quants, const std::byte* rows, std::size_t stride,
