@@ -102,8 +102,9 @@ struct node::implementation {
 
   void spawn_cast(std::shared_ptr<const policies::dispatch_policy> dispatch) {
     system.emplace(config);
-    scheduler = system->spawn(scheduler_actor,
-                              scheduler_config{.dispatch = std::move(dispatch), .queue_capacity = options.max_queue});
+    scheduler = system->spawn(
+        scheduler_actor,
+        scheduler_config{.dispatch = std::move(dispatch), .queue_capacity = options.max_queue, .metrics = figures});
     const auto board = std::make_shared<status_board>();
     gateway = system->spawn(gateway_actor, gateway_config{scheduler, board, figures});
     supervisor_config supervising;

@@ -2,6 +2,7 @@
 
 #include "base/failpoint.hpp"
 #include "runtime/observe/log.hpp"
+#include "runtime/observe/metrics.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -81,6 +82,7 @@ void dispatch(scheduler_pointer self) {
     worker.load.tokens_to_compute += entry.prompt_tokens;
     assign_request message{std::move(*entry.request), entry.epoch};
     entry.request.reset();
+    if (state.config.metrics) state.config.metrics->observe_queue_time(self->clock().now() - entry.queued_since);
     if (!failpoint("request.assign")) self->send(worker.handle, std::move(message), entry.gateway);
   }
 }
@@ -103,6 +105,7 @@ void submit(scheduler_pointer self, submit_request& submitted, const caf::actor&
   entry.gateway = gateway;
   entry.priority = submitted.request.objective.priority;
   entry.arrival = state.arrivals++;
+  entry.queued_since = self->clock().now();
   entry.prompt_tokens = static_cast<std::uint32_t>(submitted.request.prompt.size() + submitted.request.resumed.size());
   const auto deadline = submitted.request.objective.deadline;
   entry.request = std::move(submitted.request);

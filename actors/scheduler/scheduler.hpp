@@ -13,11 +13,14 @@
 
 namespace troupe {
 
+class metrics;
+
 struct scheduler_config {
   std::shared_ptr<const policies::dispatch_policy> dispatch;
   std::size_t queue_capacity = 1024;
   // Requests a worker holds beyond what its engine runs at once, so that a freed place is taken within the same step.
   std::uint32_t worker_backlog = 16;
+  std::shared_ptr<troupe::metrics> metrics{};  // may be null
 };
 
 struct scheduler_state {
@@ -29,6 +32,7 @@ struct scheduler_state {
     caf::actor gateway;
     std::int32_t priority = 0;
     std::uint64_t arrival = 0;
+    caf::actor_clock::time_point queued_since;
     std::uint32_t prompt_tokens = 0;
     std::optional<generation_request> request;  // while queued
     worker_id worker;                           // once assigned

@@ -104,7 +104,7 @@ struct metrics::state {
       counter(registry, "troupe_generation_tokens_total", "Tokens generated for answers, in tokens.");
 
   Histogram& queue_time =
-      latency(registry, "troupe_queue_time_seconds", "Seconds from a request's arrival to its first place in a batch.");
+      latency(registry, "troupe_queue_time_seconds", "Seconds from a request's arrival until a worker took it.");
   Histogram& first_token =
       latency(registry, "troupe_time_to_first_token_seconds", "Seconds from a request's arrival to its first token.");
   Histogram& inter_token = latency(registry, "troupe_inter_token_latency_seconds",
