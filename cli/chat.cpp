@@ -1,8 +1,8 @@
 // troupe chat: a conversation on the terminal, with a server (--url) or with a model inside this process.
 #include "cli/answer_printer.hpp"
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
+#include "runtime/store/model_store.hpp"
 #include "troupe/client.hpp"
 
 #include <cstdio>

@@ -1,11 +1,11 @@
 // troupe doctor: looks at the machine for what would make serving fail or crawl, and says what to do about it.
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
 #include "kernels/table.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/http/server.hpp"
 #include "runtime/model/model_config.hpp"
+#include "runtime/store/model_store.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <cstdio>

@@ -1,6 +1,5 @@
 // troupe model pull|path|list|inspect: the cache of model files.
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/store/model_store.hpp"

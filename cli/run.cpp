@@ -1,8 +1,8 @@
 // troupe run MODEL "prompt": continues a text, inside this process.
 #include "cli/answer_printer.hpp"
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
+#include "runtime/store/model_store.hpp"
 #include "troupe/client.hpp"
 
 #include <cstdio>

@@ -4,7 +4,6 @@
 #include "base/generation_service.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/log_setup.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/settings.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/http/server.hpp"
@@ -13,6 +12,7 @@
 #include "runtime/openai/endpoint.hpp"
 #include "runtime/openai/errors.hpp"
 #include "runtime/page/page.hpp"
+#include "runtime/store/model_store.hpp"
 
 #include <chrono>
 #include <csignal>

@@ -1,8 +1,8 @@
 // troupe tokenize: text to token ids and back, as the model sees it.
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/gguf/gguf_file.hpp"
+#include "runtime/store/model_store.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <iostream>

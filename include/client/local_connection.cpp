@@ -1,8 +1,8 @@
 // A client of a node inside this process.
 #include "actors/node.hpp"
 #include "client/connection.hpp"
+#include "runtime/chat/chat_encoder.hpp"
 #include "runtime/store/model_store.hpp"
-#include "runtime/template/chat_template.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ class local_connection final : public client::connection {
 
   result<token_stream> complete(std::string_view prompt, const sampling_params& sampling,
                                 const service_objective& objective) override {
-    return submit(node_->shared_tokenizer()->encode(prompt, special_tokens::as_text), sampling, objective);
+    return submit(node_->shared_tokenizer()->encode(prompt, special_tokens::parse), sampling, objective);
   }
 
   result<token_stream> chat(const std::vector<chat_message>& messages, const sampling_params& sampling,
@@ -58,9 +58,9 @@ class local_connection final : public client::connection {
     nlohmann::ordered_json context{{"messages", nlohmann::ordered_json::array()}, {"add_generation_prompt", true}};
     for (const auto& message : messages)
       context["messages"].push_back({{"role", message.role}, {"content", message.content}});
-    auto prompt = chat->render(context);
+    auto prompt = encode_chat(*chat, *node_->shared_tokenizer(), std::move(context));
     if (!prompt) return prompt.error();
-    return submit(node_->shared_tokenizer()->encode(*prompt, special_tokens::parse), sampling, objective);
+    return submit(std::move(prompt->tokens), sampling, objective);
   }
 
   result<std::vector<std::string>> models() override { return std::vector<std::string>{node_->model_name()}; }
@@ -91,9 +91,7 @@ class local_connection final : public client::connection {
 }  // namespace
 
 result<std::shared_ptr<client::connection>> connect_local(std::string_view model, const client_options& options) {
-  const auto folder = model_store::default_folder();
-  const auto path =
-      folder ? model_store(*folder).resolve(model) : result<std::filesystem::path>(std::filesystem::path(model));
+  const auto path = resolve_model(model);
   if (!path) return path.error();
   node_options local;
   local.model = *path;

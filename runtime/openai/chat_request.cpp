@@ -76,15 +76,16 @@ void read_continuation(field_reader& reader, chat_prompt& prompt) {
   std::optional<bool> add_generation_prompt;
   if (reader.find("add_generation_prompt") != nullptr)
     reader.read("add_generation_prompt", add_generation_prompt.emplace());
-  reader.read("continue_final_message", prompt.continue_final_message);
-  (*prompt.context)["add_generation_prompt"] = add_generation_prompt.value_or(!prompt.continue_final_message);
-  if (!prompt.continue_final_message || !reader.ok()) return;
+  bool continues = false;
+  reader.read("continue_final_message", continues);
+  (*prompt.context)["add_generation_prompt"] = add_generation_prompt.value_or(!continues);
+  if (!continues || !reader.ok()) return;
   if (add_generation_prompt.value_or(false))
     return reader.refuse("continue_final_message",
                          "continue_final_message and add_generation_prompt cannot both be true.");
   const json& last = (*prompt.context)["messages"].back();
   prompt.continued = last["content"].get<std::string>();
-  if (last["role"] != "assistant" || prompt.continued.empty())
+  if (last["role"] != "assistant" || prompt.continued->empty())
     reader.refuse("continue_final_message",
                   "continue_final_message needs a last message of the assistant with a text.");
 }

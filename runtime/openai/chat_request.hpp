@@ -7,6 +7,7 @@
 #include "runtime/openai/generation_fields.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace troupe::openai {
@@ -15,9 +16,8 @@ namespace troupe::openai {
 struct chat_prompt {
   std::shared_ptr<json> context;  // messages, tools, add_generation_prompt and the members of chat_template_kwargs
   bool has_tools = false;
-  bool add_special_tokens = false;  // the template writes them
-  std::string continued;            // continue_final_message: the prompt ends with this text of the last message
-  bool continue_final_message = false;
+  bool add_special_tokens = false;       // the template writes them
+  std::optional<std::string> continued;  // continue_final_message: the prompt ends with this text of the last message
 };
 
 struct chat_request {

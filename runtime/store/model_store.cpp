@@ -240,4 +240,11 @@ std::string model_store::known_names() const {
   return names;
 }
 
+result<std::filesystem::path> resolve_model(std::string_view name_or_path) {
+  const auto folder = model_store::default_folder();
+  if (folder) return model_store(*folder).resolve(name_or_path);
+  if (std::filesystem::exists(name_or_path)) return std::filesystem::path(name_or_path);
+  return folder.error();
+}
+
 }  // namespace troupe

@@ -69,4 +69,8 @@ class model_store {
   std::vector<model_source> catalogue_;
 };
 
+/// A path to a file, or the name of a model in the default folder. Never downloads: the error says how to. Where no
+/// folder can be named, paths still work.
+result<std::filesystem::path> resolve_model(std::string_view name_or_path);
+
 }  // namespace troupe

@@ -11,6 +11,8 @@ byte_pair_tokenizer::byte_pair_tokenizer(vocabulary words, merge_table merges, r
   for (token_id id = 0; words_.contains(id); ++id) {
     const auto kind = words_.kind(id);
     if (kind == token_kind::normal) longest_word_ = std::max(longest_word_, words_.bytes(id).size());
+    if (kind == token_kind::control) controls_.add(words_.bytes(id), id);
+    if (kind == token_kind::user_defined) user_defined_.add(words_.bytes(id), id);
     if (kind == token_kind::control || kind == token_kind::user_defined) specials_.add(words_.bytes(id), id);
   }
 }
@@ -19,9 +21,8 @@ std::vector<token_id> byte_pair_tokenizer::encode(std::string_view text, special
   std::vector<token_id> out;
   out.reserve(text.size() / 3);  // English has four to five bytes a token
   word_merger merger(words_, merges_);
-  while (mode == special_tokens::parse) {
-    const auto special = specials_.find_first(text);
-    if (!special) break;
+  const auto& names = mode == special_tokens::parse ? specials_ : user_defined_;
+  while (const auto special = names.find_first(text)) {
     encode_words(text.substr(0, special->position), merger, out);
     out.push_back(special->token);
     text.remove_prefix(special->position + special->length);

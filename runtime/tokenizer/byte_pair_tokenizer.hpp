@@ -35,6 +35,7 @@ class byte_pair_tokenizer final : public tokenizer {
   byte_pair_tokenizer(vocabulary words, merge_table merges, roles special);
 
   std::vector<token_id> encode(std::string_view text, special_tokens mode) const override;
+  std::optional<token_place> find_control(std::string_view text) const override { return controls_.find_first(text); }
   std::string_view token_bytes(token_id id) const override;
   std::string decode(const std::vector<token_id>& ids, bool keep_special) const override;
 
@@ -54,7 +55,9 @@ class byte_pair_tokenizer final : public tokenizer {
   vocabulary words_;
   merge_table merges_;
   roles roles_;
-  special_token_finder specials_;
+  special_token_finder controls_;
+  special_token_finder user_defined_;
+  special_token_finder specials_;  // both: the leftmost of either wins
   // (vocabulary_size()). Written by whoever finds out; all find the same, so the order of memory does not matter.
   mutable std::vector<std::atomic<reach>> reaches_;
   std::size_t longest_word_ = 0;  // bytes of the longest ordinary token

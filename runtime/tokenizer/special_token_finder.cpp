@@ -34,7 +34,8 @@ std::int32_t special_token_finder::find_child(std::int32_t parent, std::uint8_t 
   return child;
 }
 
-std::optional<special_token_finder::occurrence> special_token_finder::find_first(std::string_view text) const {
+std::optional<token_place> special_token_finder::find_first(std::string_view text) const {
+  if (empty()) return std::nullopt;
   for (std::size_t position = 0; position < text.size(); ++position) {
     if (roots_[static_cast<std::uint8_t>(text[position])] == none) continue;
     if (const auto found = longest_at(text, position)) return found;
@@ -42,9 +43,8 @@ std::optional<special_token_finder::occurrence> special_token_finder::find_first
   return std::nullopt;
 }
 
-std::optional<special_token_finder::occurrence> special_token_finder::longest_at(std::string_view text,
-                                                                                 std::size_t position) const {
-  std::optional<occurrence> longest;
+std::optional<token_place> special_token_finder::longest_at(std::string_view text, std::size_t position) const {
+  std::optional<token_place> longest;
   std::int32_t at = roots_[static_cast<std::uint8_t>(text[position])];
   for (std::size_t end = position + 1; at != none; ++end) {
     if (nodes_[at].token != none) longest = {position, end - position, nodes_[at].token};

@@ -2,7 +2,7 @@
 // texts; a byte that begins none of them costs one look-up in a table of 256.
 #pragma once
 
-#include "base/ids.hpp"
+#include "runtime/tokenizer/tokenizer.hpp"
 
 #include <array>
 #include <cstddef>
@@ -15,17 +15,12 @@ namespace troupe {
 
 class special_token_finder {
  public:
-  struct occurrence {
-    std::size_t position;
-    std::size_t length;
-    token_id token;
-  };
-
   special_token_finder() { roots_.fill(none); }
 
   /// The text is not empty.
   void add(std::string_view text, token_id token);
-  std::optional<occurrence> find_first(std::string_view text) const;
+  bool empty() const { return nodes_.empty(); }
+  std::optional<token_place> find_first(std::string_view text) const;
 
  private:
   static constexpr std::int32_t none = -1;
@@ -39,7 +34,7 @@ class special_token_finder {
 
   std::int32_t add_node(std::uint8_t byte);
   std::int32_t find_child(std::int32_t parent, std::uint8_t byte) const;
-  std::optional<occurrence> longest_at(std::string_view text, std::size_t position) const;
+  std::optional<token_place> longest_at(std::string_view text, std::size_t position) const;
 
   std::array<std::int32_t, 256> roots_;
   std::vector<node> nodes_;

@@ -5,6 +5,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,9 +17,18 @@ namespace troupe {
 
 class gguf_file;
 
+/// What the names of control tokens in a text are. User-defined tokens (such as "<think>" of some models) are tokens
+/// either way.
 enum class special_tokens : std::uint8_t {
-  as_text,  // "<|im_start|>" in the text is twelve characters of text
+  as_text,  // "<|im_start|>" is twelve characters of text
   parse     // it is the token
+};
+
+/// Where a token's text lies in another text.
+struct token_place {
+  std::size_t position;
+  std::size_t length;
+  token_id token;
 };
 
 class tokenizer {
@@ -31,6 +41,8 @@ class tokenizer {
   /// Thread-safe; time O(n log n) for n bytes, whatever they are; at most one token a byte. A single word must be
   /// shorter than 4 GiB.
   virtual std::vector<token_id> encode(std::string_view text, special_tokens mode) const = 0;
+  /// The leftmost name of a control token; of those that begin there, the longest.
+  virtual std::optional<token_place> find_control(std::string_view text) const = 0;
   /// The bytes of one token; control tokens give their name. Empty for an id outside the vocabulary.
   virtual std::string_view token_bytes(token_id id) const = 0;
   /// Concatenated bytes, control tokens left out unless asked for. Not necessarily UTF-8.

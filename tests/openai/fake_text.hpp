@@ -37,6 +37,13 @@ class byte_tokenizer final : public tokenizer {
     }
     return ids;
   }
+  std::optional<token_place> find_control(std::string_view text) const override {
+    for (std::size_t at = text.find('<'); at != std::string_view::npos; at = text.find('<', at + 1))
+      for (token_id control = eos_id; control < word_id; ++control)
+        if (text.substr(at).starts_with(token_bytes(control)))
+          return token_place{at, token_bytes(control).size(), control};
+    return std::nullopt;
+  }
   std::string_view token_bytes(token_id id) const override {
     return id >= 0 && static_cast<std::size_t>(id) < tokens_.size()
                ? std::string_view(tokens_[static_cast<std::size_t>(id)])

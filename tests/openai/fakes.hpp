@@ -51,6 +51,13 @@ class scripted_service final : public generation_service {
     return cancelled_;
   }
 
+  /// Lets go of all observers: each holds its answer, and an answer holds the service.
+  void forget() {
+    std::vector<submission> forgotten;
+    std::lock_guard lock(mutex_);
+    forgotten.swap(submissions_);
+  }
+
   std::function<void(submission&)> on_submit;
   service_status current{.ready = true, .workers = 1};
 
@@ -156,6 +163,10 @@ struct stage {
     parts.model.created = 1700000000;
     parts.expose_metrics = [] { return std::string("troupe_requests_total 1\n"); };
     parts.on_request = [this](const openai::request_record& record) { records.push_back(record); };
+  }
+  ~stage() {
+    endpoint.reset();
+    service->forget();
   }
 
   std::shared_ptr<recording_stream> send(http::request request) {

@@ -21,6 +21,7 @@ class piece_tokenizer final : public tokenizer {
   std::uint32_t vocabulary_size() const override { return pieces.size(); }
   // What text assembly has no use for.
   std::vector<token_id> encode(std::string_view, special_tokens) const override { return {}; }
+  std::optional<token_place> find_control(std::string_view) const override { return std::nullopt; }
   std::string decode(const std::vector<token_id>&, bool) const override { return {}; }
   std::optional<token_id> bos() const override { return std::nullopt; }
   std::optional<token_id> eos() const override { return 8; }

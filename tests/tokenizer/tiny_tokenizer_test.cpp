@@ -64,7 +64,9 @@ TEST_CASE("special tokens are found only where they are asked for", "[tokenizer]
   CHECK(as_text.size() == 12);
   for (const token_id id : as_text)
     CHECK_FALSE(tiny->is_control(id));
-  CHECK(tiny->encode("<tool>", special_tokens::as_text).size() == 6);
+  CHECK(tiny->encode("<tool>", special_tokens::as_text) == ids{*tiny->find("<tool>")});  // user-defined: always a token
+  CHECK(tiny->find_control("a <tool> 7<|im_start|>")->position == 10);
+  CHECK_FALSE(tiny->find_control("a <tool> <|im"));
 }
 
 TEST_CASE("tokens know their bytes and roles", "[tokenizer]") {
