@@ -1,11 +1,9 @@
 // How near the kernels come to what one core can do: matrices of decode shape against its read bandwidth, matrices of
 // prefill shape against its peak of 8-bit products, attention at short and long context, and the small operations.
 //
-//   bench_kernels [--isa NAME] [--json FILE] [--quick]
-//
 // One thread. Times are of the thread's own clock, so that other work on the machine is felt through caches and memory
 // only. Every round measures every claim once, the limits of the machine among them, so that all see the same weather.
-#include "bench/report.hpp"
+#include "bench/benchmarks.hpp"
 #include "kernels/half.hpp"
 #include "kernels/table.hpp"
 
@@ -19,16 +17,14 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-using namespace troupe;
-using namespace troupe::kernels;
-
+namespace troupe::bench {
 namespace {
+
+using namespace troupe::kernels;
 
 double thread_seconds() {
   timespec now;
@@ -141,28 +137,10 @@ double peak_of_bytes() {
 // What is measured: a name, and a function that takes one sample.
 
 struct measurement {
-  bench::claim claim;
+  claim result;
   std::function<double()> sample;
   enum class limit { none, bandwidth, bytes } against = limit::none;
 };
-
-const char* name_of(weight_type type) {
-  switch (type) {
-    case weight_type::f32:
-      return "f32";
-    case weight_type::f16:
-      return "f16";
-    case weight_type::bf16:
-      return "bf16";
-    case weight_type::q8_0:
-      return "q8_0";
-    case weight_type::q4_0:
-      return "q4_0";
-    case weight_type::q4_1:
-      return "q4_1";
-  }
-  return "?";
-}
 
 /// A matrix and rows to multiply it with.
 struct product {
@@ -192,7 +170,7 @@ measurement decode_shaped(const table& kernels, weight_type type, std::uint32_t 
   const std::size_t row = kernels.packed_bytes(type, kernels.output_tile, n_in) / kernels.output_tile;
   const auto n_out = static_cast<std::uint32_t>(bytes / row / 64 * 64);
   auto work = std::make_shared<product>(kernels, type, n_out, n_in, 1);
-  return {{std::string("linear ") + name_of(type) + ", 1 row, n_in " + std::to_string(n_in), "GB/s", {}, {}},
+  return {{"linear " + std::string(to_string(type)) + ", 1 row, n_in " + std::to_string(n_in), "GB/s", {}, {}},
           [=, &kernels] {
             return static_cast<double>(work->packed.size()) / seconds_each(0.0, [&] { work->run(kernels); }) / 1e9;
           },
@@ -205,7 +183,7 @@ measurement prefill_shaped(const table& kernels, weight_type type, std::uint32_t
   const double operations = 2.0 * static_cast<double>(rows) * n_out * n_in;
   std::optional<double> target;
   if (rows == 512 && kernels.activation_format_for(type) == activation_format::q8) target = 100.0;
-  return {{std::string("linear ") + name_of(type) + ", " + std::to_string(rows) + " rows, " + std::to_string(n_in) +
+  return {{"linear " + std::string(to_string(type)) + ", " + std::to_string(rows) + " rows, " + std::to_string(n_in) +
                " -> " + std::to_string(n_out),
            "Gop/s",
            {},
@@ -256,7 +234,7 @@ measurement attention_at(const table& kernels, kv_type type, std::uint32_t n_con
   const std::string what =
       std::string("attention ") + (type == kv_type::f16 ? "f16, " : "f32, ") + std::to_string(n_queries);
   if (n_queries == 1)
-    return {{what + " query at " + std::to_string(n_context), "us", {}, {}, bench::goal::at_most},
+    return {{what + " query at " + std::to_string(n_context), "us", {}, {}, goal::at_most},
             [=] { return seconds_each(0.01, run) * 1e6; }};
   const double visible = n_context - n_queries + (n_queries + 1) / 2.0;  // the mean over the queries
   return {{what + " queries up to " + std::to_string(n_context), "Gop/s", {}, {}},
@@ -269,7 +247,7 @@ std::vector<measurement> small_operations(const table& kernels) {
   const auto activations =
       std::make_shared<buffer>(kernels.activation_bytes(kernels.activation_format_for(weight_type::q4_1), 1536));
   const auto timed = [](std::string name, std::function<void()> work) {
-    return measurement{{std::move(name), "us", {}, {}, bench::goal::at_most},
+    return measurement{{std::move(name), "us", {}, {}, goal::at_most},
                        [work] { return seconds_each(0.002, work) * 1e6; }};
   };
   return {timed("rms_norm of 576",
@@ -306,46 +284,37 @@ std::vector<measurement> all_measurements(const table& kernels, bool quick) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  CLI::App app{"How near the kernels come to what one core can do"};
-  std::string isa{best().isa};
-  std::string json;
-  bool quick = false;
-  app.add_option("--isa", isa, "Which table: reference, avx2")->capture_default_str();
-  app.add_option("--json", json, "Write the claims to this file");
-  app.add_flag("--quick", quick, "Fewer rounds, smaller matrices");
-  CLI11_PARSE(app, argc, argv);
-  const table* kernels = find(isa);
-  if (kernels == nullptr) {
-    std::fprintf(stderr, "bench_kernels: this processor has no table '%s'; the best it can run is '%s'.\n", isa.c_str(),
-                 std::string(best().isa).c_str());
-    return 2;
-  }
-
-  std::vector<measurement> all = all_measurements(*kernels, quick);
-  bench::claim bandwidth{"limit: reading memory", "GB/s", {}, {}};
-  bench::claim bytes{"limit: 8-bit products", "Gop/s", {}, {}};
-  buffer memory(quick ? 48u << 20 : 96u << 20);
-  const int rounds = quick ? 3 : 9;
+result<report> kernel_tables(const options& wanted) {
+  const table* kernels = wanted.isa.empty() ? &best() : find(wanted.isa);
+  if (kernels == nullptr)
+    return make_error(errc::invalid_argument,
+                      "This processor has no kernel table '" + wanted.isa + "'; the best it can run is '" +
+                          std::string(best().isa) + "'.",
+                      "kernels");
+  std::vector<measurement> all = all_measurements(*kernels, wanted.quick);
+  claim bandwidth{"limit: reading memory", "GB/s", {}, {}};
+  claim bytes{"limit: 8-bit products", "Gop/s", {}, {}};
+  buffer memory(wanted.quick ? 48u << 20 : 96u << 20);
+  const int rounds = wanted.quick ? 3 : 9;
   for (int round = 0; round < rounds; ++round) {
     bandwidth.samples.push_back(read_bandwidth(memory));
     bytes.samples.push_back(peak_of_bytes());
     for (measurement& one : all)
-      one.claim.samples.push_back(one.sample());
+      one.result.samples.push_back(one.sample());
   }
 
-  bench::report report("kernels", argc, argv);
-  report.add(bandwidth);
-  report.add(bytes);
+  report made("kernels");
+  made.add(bandwidth);
+  made.add(bytes);
   for (measurement& one : all) {
-    const bench::claim* limit = one.against == measurement::limit::bandwidth ? &bandwidth
-                                : one.against == measurement::limit::bytes   ? &bytes
-                                                                             : nullptr;
-    if (limit != nullptr && bench::median(limit->samples) > 0) one.claim.bound = bench::median(limit->samples);
-    if (limit == &bandwidth && one.claim.bound) one.claim.target = 0.6 * *one.claim.bound;
-    report.add(one.claim);
+    const claim* limit = one.against == measurement::limit::bandwidth ? &bandwidth
+                         : one.against == measurement::limit::bytes   ? &bytes
+                                                                      : nullptr;
+    if (limit != nullptr && median(limit->samples) > 0) one.result.bound = median(limit->samples);
+    if (limit == &bandwidth && one.result.bound) one.result.target = 0.6 * *one.result.bound;
+    made.add(one.result);
   }
-  if (json.empty() || report.write(json)) return 0;
-  std::fprintf(stderr, "bench_kernels: cannot write %s.\n", json.c_str());
-  return 1;
+  return made;
 }
+
+}  // namespace troupe::bench

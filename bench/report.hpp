@@ -11,6 +11,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -41,14 +42,17 @@ inline double spread(std::vector<double> samples) {
   const auto quartile = [&](double q) {
     return samples[static_cast<std::size_t>(std::lround(q * static_cast<double>(samples.size() - 1)))];
   };
-  return (quartile(0.75) - quartile(0.25)) / 2 / median(samples);
+  const double middle = median(samples);
+  return middle == 0 ? 0 : std::abs((quartile(0.75) - quartile(0.25)) / 2 / middle);
 }
 
-/// The first CPU's name, as the kernel tells it.
+/// The first CPU's name, as the kernel tells it, and how many there are.
 inline std::string machine_name() {
   std::ifstream cpus("/proc/cpuinfo");
   for (std::string line; std::getline(cpus, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    if (line.starts_with("model name"))
+      return line.substr(line.find(':') + 2) + ", " + std::to_string(std::thread::hardware_concurrency()) +
+             " processors";
   return "unknown";
 }
 
@@ -58,19 +62,28 @@ inline nlohmann::json commit_name() {
   return commit != nullptr ? nlohmann::json(commit) : nlohmann::json();
 }
 
+/// What this process was started with, as it was typed.
+inline std::string command_line() {
+  std::ifstream file("/proc/self/cmdline");
+  std::string command;
+  for (std::string word; std::getline(file, word, '\0');)
+    command += (command.empty() ? "" : " ") + word;
+  return command;
+}
+
 class report {
  public:
-  report(std::string bench, int argc, char** argv) : bench_(std::move(bench)) {
-    for (int i = 0; i < argc; ++i)
-      command_ += (i > 0 ? " " : "") + std::string(argv[i]);
-  }
+  explicit report(std::string bench) : bench_(std::move(bench)), command_(command_line()) {}
 
   /// Adds a claim and prints it.
   void add(const claim& c) {
     const double value = median(c.samples);
     nlohmann::json ok;
-    if (c.target) ok = c.direction == goal::at_least ? value >= *c.target : value <= *c.target;
-    std::printf("%-44s %10.3f %-6s", c.name.c_str(), value, c.unit.c_str());
+    if (c.target) {
+      ok = c.direction == goal::at_least ? value >= *c.target : value <= *c.target;
+      all_ok_ = all_ok_ && ok.get<bool>();
+    }
+    std::printf("%-60s %12.6g %-8s", c.name.c_str(), value, c.unit.c_str());
     if (c.target) {
       std::printf(" target %s %g %s", c.direction == goal::at_least ? ">=" : "<=", *c.target, ok ? "ok" : "MISSED");
     }
@@ -86,28 +99,28 @@ class report {
                        {"bound", c.bound ? nlohmann::json(*c.bound) : nlohmann::json()},
                        {"share_of_bound", c.bound ? nlohmann::json(value / *c.bound) : nlohmann::json()},
                        {"target", c.target ? nlohmann::json(*c.target) : nlohmann::json()},
+                       {"direction", c.direction == goal::at_least ? "at_least" : "at_most"},
                        {"ok", ok},
                        {"n", c.samples.size()},
                        {"spread", spread(c.samples)}});
   }
 
-  /// False if the file cannot be written.
-  bool write(const std::string& path) const {
-    std::ofstream out(path);
-    out << nlohmann::json{{"bench", bench_},
-                          {"command", command_},
-                          {"machine", machine_name()},
-                          {"commit", commit_name()},
-                          {"claims", claims_}}
-               .dump(1)
-        << '\n';
-    return out.good();
+  /// Every claim that has a target reaches it.
+  bool ok() const { return all_ok_; }
+
+  nlohmann::json json() const {
+    return {{"bench", bench_},
+            {"command", command_},
+            {"machine", machine_name()},
+            {"commit", commit_name()},
+            {"claims", claims_}};
   }
 
  private:
   std::string bench_;
   std::string command_;
   nlohmann::json claims_ = nlohmann::json::array();
+  bool all_ok_ = true;
 };
 
 }  // namespace troupe::bench

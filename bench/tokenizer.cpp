@@ -1,27 +1,21 @@
 // How fast text becomes tokens, on one thread: encoding a file line by line, decoding it again, reading the vocabulary
 // from a GGUF file, and the worst word there is (a megabyte without a break). tokenizer_vs_hf.py compares it with
 // Hugging Face's.
-//
-//   bench_tokenizer --model MODEL.gguf [--text FILE] [--json FILE] [--quick]
 #include "runtime/tokenizer/tokenizer.hpp"
 
-#include "bench/report.hpp"
+#include "bench/benchmarks.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
-using namespace troupe;
-
+namespace troupe::bench {
 namespace {
 
 template <class Work>
@@ -29,13 +23,6 @@ double seconds(Work&& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-template <class Value>
-Value value_or_exit(result<Value> r) {
-  if (r) return *std::move(r);
-  std::fprintf(stderr, "bench_tokenizer: %s\n", r.error().message.c_str());
-  std::exit(1);
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -48,19 +35,19 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
-void measure_reading(bench::report& report, const gguf_file& file, int n) {
-  bench::claim reading{"read the vocabulary from GGUF", "ms", {}, 60.0, bench::goal::at_most};
+void measure_reading(report& made, const gguf_file& file, int n) {
+  claim reading{"read the vocabulary from GGUF", "ms", {}, 60.0, goal::at_most};
   for (int i = 0; i < n; ++i)
-    reading.samples.push_back(1e3 * seconds([&] { value_or_exit(tokenizer::from_gguf(file)); }));
-  report.add(reading);
+    reading.samples.push_back(1e3 * seconds([&] { static_cast<void>(tokenizer::from_gguf(file)); }));
+  made.add(reading);
 }
 
-void measure_text(bench::report& report, const tokenizer& words, std::string_view text, int n) {
+result<> measure_text(report& made, const tokenizer& words, std::string_view text, int n) {
   const auto lines = lines_of(text);
   const double megabytes = static_cast<double>(text.size()) / 1e6;
-  bench::claim encoding{"encode, one thread", "MB/s", {}, 10.0, bench::goal::at_least};
-  bench::claim parsing{"encode with special tokens, one thread", "MB/s", {}, 10.0, bench::goal::at_least};
-  bench::claim decoding{"decode, one thread", "MB/s", {}, {}, bench::goal::at_least};
+  claim encoding{"encode, one thread", "MB/s", {}, 10.0, goal::at_least};
+  claim parsing{"encode with special tokens, one thread", "MB/s", {}, 10.0, goal::at_least};
+  claim decoding{"decode, one thread", "MB/s", {}, {}, goal::at_least};
   std::vector<token_id> ids;
   for (int i = 0; i < n; ++i) {
     ids.clear();
@@ -77,58 +64,45 @@ void measure_text(bench::report& report, const tokenizer& words, std::string_vie
                               }));
     std::string back;
     decoding.samples.push_back(megabytes / seconds([&] { back = words.decode(ids, true); }));
-    if (back != text || n_parsed > ids.size()) {
-      std::fprintf(stderr, "bench_tokenizer: the text did not survive encoding and decoding\n");
-      std::exit(1);
-    }
+    if (back != text || n_parsed > ids.size())
+      return make_error(errc::internal, "The text did not survive encoding and decoding.");
   }
   std::printf("%zu lines, %zu bytes, %zu tokens\n", lines.size(), text.size(), ids.size());
-  report.add(encoding);
-  report.add(parsing);
-  report.add(decoding);
+  made.add(encoding);
+  made.add(parsing);
+  made.add(decoding);
+  return {};
 }
 
-void measure_long_words(bench::report& report, const tokenizer& words, int n) {
+void measure_long_words(report& made, const tokenizer& words, int n) {
   for (const std::string_view pattern : {"a", " ", "ab", "the"}) {
     std::string word;
     while (word.size() < 1'000'000)
       word += pattern;
-    bench::claim c{"one word of 1 MB of \"" + std::string(pattern) + "\"", "s", {}, 1.0, bench::goal::at_most};
+    claim c{"one word of 1 MB of \"" + std::string(pattern) + "\"", "s", {}, 1.0, goal::at_most};
     for (int i = 0; i < n; ++i)
       c.samples.push_back(seconds([&] { words.encode(word, special_tokens::as_text); }));
-    report.add(c);
+    made.add(c);
   }
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::string model;
-  std::string text_path = "../shared/data/wikitext2/valid.txt";
-  std::string json;
-  bool quick = false;
-  CLI::App app("How fast text becomes tokens");
-  app.add_option("--model", model, "a GGUF file")->required()->envname("TROUPE_TEST_MODEL");
-  app.add_option("--text", text_path, "UTF-8 text that holds no special tokens")->capture_default_str();
-  app.add_option("--json", json, "where to write the claims");
-  app.add_flag("--quick", quick, "fewer repetitions");
-  CLI11_PARSE(app, argc, argv);
-
-  std::ifstream in(text_path, std::ios::binary);
+result<report> tokenizing(const options& wanted) {
+  std::ifstream in(wanted.text, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (text.empty()) {
-    std::fprintf(stderr, "bench_tokenizer: %s is absent or empty; --text names another file\n", text_path.c_str());
-    return 1;
-  }
-  const auto file = value_or_exit(gguf_file::open(model));
-  const auto words = value_or_exit(tokenizer::from_gguf(*file));
-  bench::report report("tokenizer", argc, argv);
-  measure_reading(report, *file, quick ? 5 : 31);
-  measure_text(report, *words, text, quick ? 3 : 15);
-  measure_long_words(report, *words, quick ? 1 : 5);
-  if (!json.empty() && !report.write(json)) {
-    std::fprintf(stderr, "bench_tokenizer: cannot write %s\n", json.c_str());
-    return 1;
-  }
-  return 0;
+  if (text.empty())
+    return make_error(errc::not_found, "'" + wanted.text.string() + "' is absent or empty; --text names another file.",
+                      "text");
+  const auto file = gguf_file::open(wanted.model);
+  if (!file) return file.error();
+  const auto words = tokenizer::from_gguf(**file);
+  if (!words) return words.error();
+  report made("tokenizer");
+  measure_reading(made, **file, wanted.quick ? 5 : 31);
+  if (auto survived = measure_text(made, **words, text, wanted.quick ? 3 : 15); !survived) return survived.error();
+  measure_long_words(made, **words, wanted.quick ? 1 : 5);
+  return made;
 }
+
+}  // namespace troupe::bench

@@ -13,15 +13,13 @@ rounds; the spread is half the distance between the quartiles, as a share of the
 """
 import argparse
 import json
-import os
-import pathlib
-import platform
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import claims
 
 # name, kind, prompt tokens, sequences, what Troupe must reach of llama.cpp's rate
 ROWS = [
@@ -127,26 +125,10 @@ def run_troupe(arguments) -> dict[str, float]:
     return {claim["claim"]: claim["value"] for claim in report["claims"]}
 
 
-def spread(samples: list[float]) -> float:
-    if len(samples) < 2:
-        return 0.0
-    ordered = sorted(samples)
-    quartile = lambda q: ordered[round(q * (len(ordered) - 1))]
-    return (quartile(0.75) - quartile(0.25)) / 2 / statistics.median(ordered)
-
-
-def machine_name() -> str:
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return f"{line.split(':')[1].strip()}, {os.cpu_count()} processors"
-    return platform.processor()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("--model", help="a GGUF file; default: the pulled smollm2")
-    parser.add_argument("--troupe", default=str(root / "build/release/troupe"))
+    parser.add_argument("--troupe", default=str(claims.ROOT / "build/release/troupe"))
     parser.add_argument("--python", default=sys.executable, help="the Python that has llama_cpp")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -168,23 +150,16 @@ def main() -> int:
             for name in samples:
                 samples[name].append(rates[name])
 
-    claims = []
+    made = []
     print(f"{'':28} {'troupe':>10} {'llama.cpp':>10} {'ratio':>7}   tokens/s, {arguments.threads} threads")
     for name, _, _, _, target in ROWS:
-        value, peer = statistics.median(ours[name]), statistics.median(theirs[name])
-        ratio = value / peer
-        ok = None if target is None else ratio >= target
-        verdict = "" if ok is None else f"must be >= {target}: {'ok' if ok else 'MISSED'}"
-        print(f"{name:28} {value:10.1f} {peer:10.1f} {ratio:7.2f}   "
-              f"spread {spread(ours[name]):.0%} / {spread(theirs[name]):.0%}  {verdict}")
-        claims.append({"claim": name, "system": "troupe", "value": value, "unit": "tokens/s", "peer": "llama-cpp-python 0.3.36",
-                       "peer_value": peer, "ratio": ratio, "bound": None, "share_of_bound": None, "target": target, "ok": ok,
-                       "n": len(ours[name]), "spread": spread(ours[name])})
+        row = claims.claim(name, "tokens/s", ours[name], "llama-cpp-python 0.3.36", theirs[name], target)
+        verdict = "" if target is None else f"must be >= {target}: {'ok' if row['ok'] else 'MISSED'}"
+        print(f"{name:28} {row['value']:10.1f} {row['peer_value']:10.1f} {row['ratio']:7.2f}   "
+              f"spread {claims.spread(ours[name]):.0%} / {claims.spread(theirs[name]):.0%}  {verdict}")
+        made.append(row)
     if arguments.json:
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], text=True, stdout=subprocess.PIPE)
-        with open(arguments.json, "w") as out:
-            json.dump({"bench": "vs_llama_cpp", "command": " ".join(["bench/vs_llama_cpp.py", *sys.argv[1:]]),
-                       "machine": machine_name(), "commit": commit.stdout.strip() or None, "claims": claims}, out, indent=1)
+        claims.write(arguments.json, "vs_llama_cpp", made)
     return 0
 
 

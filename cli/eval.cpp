@@ -1,8 +1,9 @@
 // troupe eval golden: is the arithmetic right, measured against recorded outputs of other implementations?
+#include "bench/report.hpp"
 #include "cli/exit_codes.hpp"
-#include "cli/model_argument.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/engine/golden.hpp"
+#include "runtime/store/model_store.hpp"
 
 #include <cstdio>
 #include <fstream>
@@ -25,23 +26,15 @@ struct golden_arguments {
   bool quick = false;
 };
 
-nlohmann::json to_json(const golden_report& report) {
-  auto checks = nlohmann::json::array();
-  for (const auto& check : report.checks)
-    checks.push_back({{"check", check.name},
-                      {"value", check.value},
-                      {"bound", check.bound},
-                      {"direction", check.direction == golden_bound::at_most ? "at_most" : "at_least"},
-                      {"unit", check.unit},
-                      {"ok", check.ok()}});
-  return {{"model", report.model}, {"kernels", report.isa}, {"kv", report.kv}, {"ok", report.ok()}, {"checks", checks}};
-}
-
-void print(const golden_report& report) {
-  std::printf("%s, %s kernels, %s KV\n", report.model.c_str(), report.isa.c_str(), report.kv.c_str());
-  for (const auto& check : report.checks)
-    std::printf("  %-6s %-60s %12.6g  %s %g %s\n", check.ok() ? "ok" : "MISSED", check.name.c_str(), check.value,
-                check.direction == golden_bound::at_most ? "<=" : ">=", check.bound, check.unit.c_str());
+bench::report to_report(const golden_report& golden) {
+  bench::report made("golden, " + golden.isa + " kernels, " + golden.kv + " KV");
+  for (const auto& check : golden.checks)
+    made.add({check.name,
+              check.unit,
+              {check.value},
+              check.bound,
+              check.direction == golden_bound::at_most ? bench::goal::at_most : bench::goal::at_least});
+  return made;
 }
 
 int evaluate(const golden_arguments& arguments) {
@@ -58,11 +51,12 @@ int evaluate(const golden_arguments& arguments) {
     // The reference is held against the exact pass; halved KV would be its own error.
     options.kv = isa == "reference" ? kernels::kv_type::f32 : kernels::kv_type::f16;
     if (arguments.quick) options.max_windows = 1;
-    const auto report = evaluate_golden(options);
-    if (!report) return fail(report.error());
-    print(*report);
-    all_ok = all_ok && report->ok();
-    reports.push_back(to_json(*report));
+    const auto golden = evaluate_golden(options);
+    if (!golden) return fail(golden.error());
+    std::printf("%s, %s kernels, %s KV\n", golden->model.c_str(), golden->isa.c_str(), golden->kv.c_str());
+    const auto report = to_report(*golden);
+    all_ok = all_ok && report.ok();
+    reports.push_back(report.json());
   }
   if (!arguments.json.empty()) {
     std::ofstream out(arguments.json);

@@ -1,0 +1,34 @@
+// The benchmarks that come with the binary (`troupe bench NAME`). Each measures, prints its claims as they come, and
+// returns them as a report.
+#pragma once
+
+#include "base/result.hpp"
+#include "bench/report.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace troupe::bench {
+
+struct options {
+  std::filesystem::path model;   // a GGUF file
+  std::filesystem::path text;    // UTF-8 without control tokens, for the tokenizer
+  std::filesystem::path troupe;  // the binary that `serving` starts
+  std::string isa;               // kernel table; empty: the best
+  std::uint32_t threads = 0;     // 0: one for each processor
+  std::uint32_t repeats = 5;
+  std::uint32_t decode_tokens = 64;
+  bool quick = false;  // fewer and smaller rows, once
+};
+
+/// Decoding, prefill, load time and memory of the engine alone: no actor, no HTTP.
+result<report> engine(const options& wanted);
+/// What a client of `troupe serve` sees above the engine alone: start, latency, gaps, many streams, idle cost.
+result<report> serving(const options& wanted);
+/// How near the kernels come to what one core can do.
+result<report> kernel_tables(const options& wanted);
+/// How fast text becomes tokens, on one thread.
+result<report> tokenizing(const options& wanted);
+
+}  // namespace troupe::bench
