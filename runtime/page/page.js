@@ -42,9 +42,13 @@ function add_element(parent, tag, class_name, text) {
 
 // The end of the log stays in view, as answers grow and as the window shrinks, unless the reader has scrolled away from it.
 let at_end = true;
+let layout = "";
+
+const layout_now = () => `${log.scrollHeight} ${log.clientHeight}`;
 
 function show_end() {
   if (at_end) log.scrollTop = log.scrollHeight;
+  layout = layout_now();
 }
 
 function following(change) {
@@ -135,7 +139,9 @@ async function ask(text) {
 }
 
 log.addEventListener("scroll", () => {
-  at_end = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+  // A window of another width moves the end too; that is not the reader's doing.
+  if (layout !== layout_now()) show_end();
+  else at_end = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
 });
 new ResizeObserver(show_end).observe(log);
 

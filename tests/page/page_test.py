@@ -95,24 +95,33 @@ def check_answer(page):
     print("figures of an answer:", figures)
 
 
+def keep_busy(page):
+    """A request of its own, long enough to be seen whatever the model thinks of an answer's length."""
+    body = {"messages": [{"role": "user", "content": "A long story"}], "max_tokens": 400, "ignore_eos": True}
+    page.evaluate("window.busy = new AbortController();"
+                  "void fetch('/v1/chat/completions', {method: 'POST', signal: window.busy.signal, headers: {'content-type': 'application/json', "
+                  f"authorization: `Bearer ${{sessionStorage.troupe_api_key}}`}}, body: {json.dumps(json.dumps(body))}}}).catch(() => {{}})")
+
+
 def check_load(page):
     first = wait_for_tile(page, "Time to first token", lambda value: value > 0, "the answer's first token is counted")
     between = wait_for_tile(page, "Time between tokens", lambda value: value > 0, "the answer's tokens are counted")
     print(f"load after an answer: p50 of the first token {first} ms, between tokens {between} ms")
     assert page.evaluate("document.querySelectorAll('.tile').length") == 8
-    ask(page, "Tell me a very long story, as long as you can")
+    keep_busy(page)
     wait_for_tile(page, "Requests running", lambda value: value >= 1, "a request runs")
     wait_for_tile(page, "Generated", lambda value: value > 0, "tokens are generated")
+    page.evaluate("window.busy.abort()")
     points = page.evaluate("document.querySelector('.tile polyline').getAttribute('points')")
     assert len(points.split()) >= 2, points
 
 
 def check_stop(page):
-    """Stops the long answer that check_load began, if the model has not ended it by itself."""
-    if page.evaluate("document.querySelector('#stop').hidden"):
-        ask(page, "Tell me another long story, longer than the last")
+    for attempt in range(20):  # a small model may end an answer before it can be stopped
+        ask(page, f"Count from {attempt} to a thousand, each number in words")
         page.wait(f"{TURN}?.querySelector('.text').textContent.length > 0", "the first words", 60)
-    page.click("#stop")
+        if page.evaluate("!document.querySelector('#stop').hidden && (document.querySelector('#stop').click(), true)"):
+            break
     wait_for_answer(page)
     assert "stopped" in page.evaluate(f"{TURN}.querySelector('.figures').textContent")
     assert page.evaluate(f"{TURN}.querySelector('.failure')") is None, "to stop is no failure"
