@@ -1,6 +1,7 @@
 #include "runtime/http/session.hpp"
 
 #include "runtime/http/response_head.hpp"
+#include "runtime/observe/log.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -184,15 +185,16 @@ void session::begin_request() {
   const auto running = exchange_;
   const auto stream =
       running->make_stream();  // kept until the handler has returned or thrown: dropped first, it would be the answer
-  std::string failure = "The server failed to answer this request.";
   try {
     context_.handle(std::move(asked), stream);
     return;
   } catch (const std::exception& caught) {
-    failure += std::string(" (") + caught.what() + ")";
+    log(log_level::error, "http", "a request's handler threw", {{"what", caught.what()}});
   } catch (...) {
+    log(log_level::error, "http", "a request's handler threw something that is no std::exception");
   }
-  running->answer_for_failed_handler(context_.error_response(500, failure));
+  // What it threw is for the log: it may name files or addresses.
+  running->answer_for_failed_handler(context_.error_response(500, "The server failed to answer this request."));
 }
 
 void session::refuse(int status, const std::string& message) {

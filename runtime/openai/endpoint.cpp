@@ -9,6 +9,7 @@
 #include "runtime/openai/openapi_document.hpp"
 #include "runtime/openai/tokenize.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include <nlohmann/json.hpp>
@@ -42,6 +43,13 @@ error no_such_path(std::string_view path) {
 error wrong_method(std::string_view method, std::string_view allowed) {
   return make_error(errc::method_not_allowed,
                     "The method must be " + std::string(allowed) + ", not " + std::string(method.substr(0, 32)) + ".");
+}
+
+// The client says which version it holds, and it is this one.
+bool is_known_to_client(const http::request& request, const http::response& asset) {
+  const auto known = request.header("if-none-match");
+  const auto tag = std::ranges::find(asset.headers, "etag", [](const auto& header) { return header.first; });
+  return known && tag != asset.headers.end() && known->find(tag->second) != std::string_view::npos;
 }
 
 void send_or_refuse(reply& out, result<http::response> made) {
@@ -113,6 +121,7 @@ void endpoint::handle_unrouted(const http::request& request, reply& out) {
   constexpr std::string_view methods = "GET, HEAD";
   if (request.method != "GET" && request.method != "HEAD")
     return out.refuse(wrong_method(request.method, methods), methods);
+  if (is_known_to_client(request, *asset)) *asset = http::response{304, {}, std::move(asset->headers), {}};
   out.send(*std::move(asset));
 }
 

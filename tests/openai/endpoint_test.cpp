@@ -305,3 +305,17 @@ TEST_CASE("texts are compared whole", "[openai]") {
   CHECK_FALSE(openai::equal_in_constant_time("abc", "abd"));
   CHECK_FALSE(openai::equal_in_constant_time("abc", "ab"));
 }
+
+TEST_CASE("a page's file that the client holds already is not sent again", "[openai]") {
+  stage s;
+  s.parts.find_page_asset = [](std::string_view path) -> std::optional<http::response> {
+    if (path != "/") return std::nullopt;
+    return http::response{200, "text/html", {{"etag", "\"abc\""}}, "<p>"};
+  };
+  CHECK(s.get("/")->response().body == "<p>");
+  const auto again = s.send({"GET", "/", "", {{"If-None-Match", "\"abc\""}}, ""});
+  CHECK(again->response().status == 304);
+  CHECK(again->response().body.empty());
+  CHECK(again->header("etag") == "\"abc\"");
+  CHECK(s.send({"GET", "/", "", {{"If-None-Match", "\"old\""}}, ""})->response().status == 200);
+}
