@@ -9,13 +9,14 @@
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <cstdio>
+#include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 
 namespace troupe::cli {
 namespace {
@@ -51,10 +52,19 @@ void examine_processor(examination& exam) {
   exam.note(verdict::good, "processors", std::to_string(CPU_COUNT(&allowed)) + " may be used");
 }
 
+// What programs can have without swapping: free pages and those that only cache files.
+std::uint64_t available_kib() {
+  std::ifstream memory("/proc/meminfo");
+  for (std::string name; memory >> name;) {
+    std::uint64_t kib = 0;
+    if (name == "MemAvailable:" && memory >> kib) return kib;
+    memory.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
 void examine_memory(examination& exam) {
-  struct sysinfo info {};
-  sysinfo(&info);
-  const auto free_mib = (static_cast<std::uint64_t>(info.freeram) + info.bufferram) * info.mem_unit >> 20;
+  const auto free_mib = available_kib() >> 10;
   exam.note(
       free_mib >= 512 ? verdict::good : verdict::warning, "memory",
       std::to_string(free_mib) + " MiB free" + (free_mib >= 512 ? "" : "; the small model with its cache wants 512"));

@@ -8,8 +8,10 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 namespace troupe::cli {
@@ -55,6 +57,14 @@ int list() {
   return exit_done;
 }
 
+// The file's author is a stranger: whatever a terminal might obey is shown as an escape.
+std::string printable(std::string_view text) {
+  constexpr std::size_t max_shown = 120;
+  const std::string shown =
+      nlohmann::json(text.substr(0, max_shown)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  return shown.substr(1, shown.size() - 2) + (text.size() > max_shown ? " …" : "");
+}
+
 int inspect(const std::string& name) {
   const auto path = resolve_model(name);
   if (!path) return fail(path.error());
@@ -64,9 +74,9 @@ int inspect(const std::string& name) {
   std::cout << path->string() << "\n"
             << file.size_bytes() << " bytes, " << file.tensors().size() << " tensors\n\nmetadata\n";
   for (const auto key : file.keys()) {
-    std::cout << "  " << key << " = ";
+    std::cout << "  " << printable(key) << " = ";
     if (const auto text = file.get_string(key))
-      std::cout << text->substr(0, 120) << (text->size() > 120 ? " …" : "");
+      std::cout << printable(*text);
     else if (const auto integer = file.get_uint(key))
       std::cout << *integer;
     else if (const auto number = file.get_float(key))
@@ -79,7 +89,7 @@ int inspect(const std::string& name) {
   }
   std::cout << "\ntensors\n";
   for (const auto& tensor : file.tensors()) {
-    std::cout << "  " << tensor.name << " " << kernels::to_string(tensor.type) << " (";
+    std::cout << "  " << printable(tensor.name) << " " << kernels::to_string(tensor.type) << " (";
     for (std::size_t i = tensor.dims.size(); i-- > 0;)
       std::cout << tensor.dims[i] << (i > 0 ? ", " : "");
     std::cout << ")\n";
