@@ -3,11 +3,12 @@
 // never given.
 #pragma once
 
+#include "base/build_info.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -54,12 +55,6 @@ inline std::string machine_name() {
       return line.substr(line.find(':') + 2) + ", " + std::to_string(std::thread::hardware_concurrency()) +
              " processors";
   return "unknown";
-}
-
-/// The commit this was built from, from the environment (TROUPE_COMMIT) since a binary does not know; null otherwise.
-inline nlohmann::json commit_name() {
-  const char* commit = std::getenv("TROUPE_COMMIT");
-  return commit != nullptr ? nlohmann::json(commit) : nlohmann::json();
 }
 
 /// What this process was started with, as it was typed.
@@ -112,7 +107,7 @@ class report {
     return {{"bench", bench_},
             {"command", command_},
             {"machine", machine_name()},
-            {"commit", commit_name()},
+            {"commit", commit()},
             {"claims", claims_}};
   }
 
