@@ -1,6 +1,6 @@
 #include "runtime/engine/golden.hpp"
 
-#include "runtime/engine/golden_perplexity.hpp"
+#include "runtime/engine/perplexity_comparison.hpp"
 #include "runtime/engine/position_runner.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -141,7 +141,14 @@ void check_perplexity(llama_model& tested, llama_model& exact, const golden_opti
     for (const json& nll : windows.at(w).at("exact_nll"))
       recorded_nll.push_back(nll.get<double>());
   }
-  if (n_windows > 0) comparison.summarise(recorded_nll, report.checks);
+  if (n_windows == 0) return;
+  const auto computed_nll = comparison.exact_losses();
+  double worst = computed_nll.size() == recorded_nll.size() ? 0.0 : HUGE_VAL;
+  for (std::size_t i = 0; i < std::min(computed_nll.size(), recorded_nll.size()); ++i)
+    worst = std::max(worst, std::abs(computed_nll[i] - recorded_nll[i]));
+  report.checks.push_back(
+      at_most("perplexity: widened weights, largest distance from an exact loss", worst, exact_tolerance, "nats"));
+  comparison.summarise(worst == HUGE_VAL ? computed_nll : recorded_nll, report.checks);
 }
 
 result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_file> file, llama_model& tested,
@@ -178,13 +185,9 @@ result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_fi
   return {};
 }
 
-}  // namespace
-
-bool golden_report::ok() const {
-  return std::all_of(checks.begin(), checks.end(), [](const golden_check& check) { return check.ok(); });
-}
-
-result<golden_report> evaluate_golden(const golden_options& options) {
+/// Loads the model twice, as it is and exact, and lets the work fill the report.
+template <class Work>
+result<golden_report> with_models(const golden_options& options, Work&& work) {
   const kernels::table* table = options.isa.empty() ? &kernels::best() : kernels::find(options.isa);
   if (!table)
     return make_error(errc::invalid_argument, "There is no kernel table \"" + options.isa + "\" on this machine.",
@@ -202,8 +205,39 @@ result<golden_report> evaluate_golden(const golden_options& options) {
                        .isa = std::string(table->isa),
                        .kv = options.kv == kernels::kv_type::f16 ? "f16" : "f32",
                        .checks = {}};
-  if (auto done = run_checks(options, *file, **tested, **exact, report); !done) return done.error();
+  if (auto done = work(*file, **tested, **exact, report); !done) return done.error();
   return report;
+}
+
+}  // namespace
+
+bool golden_report::ok() const {
+  return std::all_of(checks.begin(), checks.end(), [](const golden_check& check) { return check.ok(); });
+}
+
+result<golden_report> evaluate_golden(const golden_options& options) {
+  return with_models(options, [&](std::shared_ptr<const gguf_file> file, llama_model& tested, llama_model& exact,
+                                  golden_report& report) { return run_checks(options, file, tested, exact, report); });
+}
+
+result<golden_report> evaluate_text(const golden_options& options, const std::filesystem::path& path) {
+  constexpr std::size_t window = 1'024;
+  return with_models(options,
+                     [&](std::shared_ptr<const gguf_file> file, llama_model& tested, llama_model& exact,
+                         golden_report& report) -> result<> {
+                       auto tokens = tokenizer::from_gguf(*file);
+                       if (!tokens) return tokens.error();
+                       auto text = read_text(path);
+                       if (!text) return text.error();
+                       const auto ids = (*tokens)->encode(*text, special_tokens::as_text);
+                       if (ids.size() < 2 || options.max_windows == 0)
+                         return make_error(errc::invalid_argument, "A text of at least two tokens is needed.", "text");
+                       perplexity_comparison comparison(tested, exact, options.kv);
+                       for (std::size_t w = 0; w < options.max_windows && w * window + 1 < ids.size(); ++w)
+                         comparison.add_window({ids.data() + w * window, std::min(window, ids.size() - w * window)});
+                       comparison.summarise(comparison.exact_losses(), report.checks);
+                       return {};
+                     });
 }
 
 }  // namespace troupe

@@ -50,4 +50,8 @@ struct golden_report {
 /// Errors: what loading the model says; not_found and corrupt for the recordings.
 result<golden_report> evaluate_golden(const golden_options& options);
 
+/// The model against its own exact pass on any UTF-8 text, in windows of 1,024 tokens: perplexity, KL divergence,
+/// losses, best tokens. options.directory is not used. Errors: those, and a text of less than two tokens.
+result<golden_report> evaluate_text(const golden_options& options, const std::filesystem::path& path);
+
 }  // namespace troupe

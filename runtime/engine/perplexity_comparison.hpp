@@ -19,8 +19,11 @@ class perplexity_comparison {
   /// Scores every token of the window but the first, from an empty cache.
   void add_window(std::span<const token_id> tokens);
 
-  /// recorded_nll: what was recorded as exact for the same tokens.
-  void summarise(std::span<const double> recorded_nll, std::vector<golden_check>& checks) const;
+  /// The exact model's loss at each scored token, in nats.
+  std::vector<double> exact_losses() const;
+
+  /// exact_nll: what the tested model's losses are held against, for the same tokens.
+  void summarise(std::span<const double> exact_nll, std::vector<golden_check>& checks) const;
 
  private:
   struct score {
