@@ -3,11 +3,31 @@
 #include "cli/exit_codes.hpp"
 #include "cli/verbs.hpp"
 
+#include <cctype>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string>
 
 #include <CLI/CLI.hpp>
+
+namespace {
+
+// Every flag can be given as TROUPE_<FLAG>. `serve` and `config check` do this themselves, since they tell where a
+// value came from.
+void name_variables(CLI::App& app) {
+  for (auto* option : app.get_options([](const CLI::Option*) { return true; })) {
+    if (option->get_lnames().empty() || !option->get_envname().empty() || option->get_lnames()[0] == "help") continue;
+    std::string name = "TROUPE_" + option->get_lnames()[0];
+    for (char& c : name)
+      c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    option->envname(name);
+  }
+  for (auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (verb->get_name() != "serve" && verb->get_name() != "config") name_variables(*verb);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace troupe::cli;
@@ -26,6 +46,7 @@ int main(int argc, char** argv) {
   add_doctor_verb(app, exit_code);
   add_completion_verb(app, exit_code);
   add_version_verb(app, exit_code);
+  name_variables(app);
   if (const char* failpoints = std::getenv("TROUPE_FAILPOINTS")) troupe::arm_failpoints_from(failpoints);
   try {
     app.parse(argc, argv);

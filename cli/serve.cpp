@@ -5,6 +5,7 @@
 #include "cli/exit_codes.hpp"
 #include "cli/log_setup.hpp"
 #include "cli/settings.hpp"
+#include "cli/status_line.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/http/server.hpp"
 #include "runtime/observe/log.hpp"
@@ -84,6 +85,16 @@ sigset_t block_stop_signals() {
   return signals;
 }
 
+int wait_for_stop(const sigset_t& signals, status_line line) {
+  constexpr std::chrono::seconds interval{10};
+  constexpr timespec patience{interval.count(), 0};
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &patience);
+    if (signal > 0) return signal;
+    line.tick(interval);
+  }
+}
+
 int serve(const serve_arguments& arguments) {
   const auto started = std::chrono::steady_clock::now();
   auto options = read_options(arguments);
@@ -116,8 +127,7 @@ int serve(const serve_arguments& arguments) {
       {{"url", "http://" + options->http.host + ":" + std::to_string(server.port())},
        {"model", (*running)->model_name()},
        {"seconds", took.count()}});
-  int signal = 0;
-  sigwait(&stop_signals, &signal);
+  const int signal = wait_for_stop(stop_signals, status_line((*running)->shared_service()));
   log(log_level::info, "serve", "stopping", {{"signal", signal}});
   server.stop(std::chrono::seconds(5));
   return exit_done;

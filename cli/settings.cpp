@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -29,6 +30,13 @@ result<> parse_number(const std::string& text, Number& out, Number low, Number h
     return make_error(errc::invalid_argument, "'" + text + "' is not a whole number from " + std::to_string(low) +
                                                   " to " + std::to_string(high) + ".");
   out = value;
+  return {};
+}
+
+result<> parse_seconds(const std::string& text, std::chrono::milliseconds& out) {
+  std::uint32_t seconds = 0;
+  if (auto parsed = parse_number<std::uint32_t>(text, seconds, 1, 86'400); !parsed) return parsed;
+  out = std::chrono::seconds(seconds);
   return {};
 }
 
@@ -136,6 +144,22 @@ constexpr setting settings[] = {
      [](options& o, text v) { return parse_number<std::size_t>(v, o.http.limits.connections, 1, 1u << 20); }},
     {"max-body-bytes", "", "limits", "body_bytes", setting_kind::number, "1048576", "Size of a request's body.",
      [](options& o, text v) { return parse_number<std::size_t>(v, o.http.limits.body_bytes, 1024, 1u << 30); }},
+    {"max-header-bytes", "", "limits", "header_bytes", setting_kind::number, "16384", "Size of a request's headers.",
+     [](options& o, text v) { return parse_number<std::size_t>(v, o.http.limits.header_bytes, 1024, 1u << 20); }},
+    {"header-timeout-s", "", "limits", "header_timeout_s", setting_kind::number, "10",
+     "Seconds from a request's first byte to the end of its headers.",
+     [](options& o, text v) { return parse_seconds(v, o.http.limits.header_timeout); }},
+    {"body-timeout-s", "", "limits", "body_timeout_s", setting_kind::number, "30", "The same for its body.",
+     [](options& o, text v) { return parse_seconds(v, o.http.limits.body_timeout); }},
+    {"idle-timeout-s", "", "limits", "idle_timeout_s", setting_kind::number, "75",
+     "Seconds a connection may rest between requests.",
+     [](options& o, text v) { return parse_seconds(v, o.http.limits.idle_timeout); }},
+    {"write-timeout-s", "", "limits", "write_timeout_s", setting_kind::number, "30",
+     "Seconds after which a client that takes nothing is gone.",
+     [](options& o, text v) { return parse_seconds(v, o.http.limits.stalled_write_timeout); }},
+    {"ping-interval-s", "", "limits", "ping_interval_s", setting_kind::number, "15",
+     "Seconds until a stream with nothing to say sends a comment.",
+     [](options& o, text v) { return parse_seconds(v, o.http.limits.ping_interval); }},
     {"api-key", "", "security", "api_key", setting_kind::list, "",
      "Keys that clients must send one of, separated by commas.",
      [](options& o, text v) -> result<> {

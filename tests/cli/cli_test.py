@@ -59,6 +59,12 @@ class Settings(unittest.TestCase):
         self.assertEqual(values["enable-prefix-caching"], ["false", "flag"])
         self.assertEqual(self.shown("--ctx-size", "256")["max-model-len"], ["256", "flag"])
 
+    def test_flags_of_other_verbs_have_variables_too(self):
+        code, _, error = troupe("bench", "tokenizer", "no-such-model", TROUPE_TEXT="x", TROUPE_QUICK="1")
+        self.assertNotIn("argument", error)
+        self.assertIn("TROUPE_DECODE_TOKENS", troupe("bench", "engine", "--help")[1])
+        self.assertEqual(troupe("bench", "engine", TROUPE_REPEATS="many")[0], USAGE)
+
     def test_keys_are_not_printed(self):
         code, out, _ = troupe("config", "check", "--print", "--api-key", "secret-1")
         self.assertEqual(code, DONE)
@@ -171,7 +177,10 @@ class Verbs(unittest.TestCase):
     @unittest.skipUnless(MODEL, "TROUPE_TEST_MODEL names no model")
     def test_the_log_is_coloured_on_a_terminal_unless_told_not_to(self):
         for setting, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-            ours, theirs = os.openpty()
+            try:
+                ours, theirs = os.openpty()
+            except OSError as error:
+                self.skipTest(f"no pseudo-terminal: {error}")
             clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
             with subprocess.Popen([TROUPE, "serve", MODEL, "--port", "0"], stderr=theirs, env={**clean, "TERM": "xterm", **setting}) as server:
                 os.close(theirs)

@@ -157,6 +157,7 @@ class Operating(unittest.TestCase):
     def test_idle_costs_nothing_and_memory_stays_in_its_budget(self):
         with live_server(TROUPE, MODEL, "--kv-cache-mib", "64") as server:
             post(server.url + "/v1/completions", {"prompt": "Hello", "max_tokens": 8})
+            self.assertTrue(wait_until(lambda: "generation_tokens_s=" in server.log(), 12), "no line about what was done")
             time.sleep(2)
             before = os.times(), self.processor_seconds(server)
             time.sleep(5)
@@ -165,6 +166,7 @@ class Operating(unittest.TestCase):
             self.assertLess(share, 0.01, "idle, the process uses more than 1 % of a processor")
             budget = os.path.getsize(MODEL) + (64 << 20) + (150 << 20)
             self.assertLess(server.metrics()["process_resident_memory_bytes"], budget)
+            self.assertEqual(server.metrics()["troupe_queue_time_seconds_count"], 1)
 
     @staticmethod
     def processor_seconds(server):
