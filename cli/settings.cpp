@@ -114,7 +114,9 @@ constexpr setting settings[] = {
      "Tokens computed in one step.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_num_batched_tokens, 1, 65536); }},
     {"interleaved-prefill-tokens", "", "worker", "interleaved_prefill_tokens", setting_kind::number, "128",
-     "Prompt tokens computed in a step while other streams are decoding: bounds the gap between their tokens.",
+     "Prompt tokens computed in a step while other streams are decoding: bounds the gap between their tokens. Fewer "
+     "far "
+     "into a prompt, where each costs more.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.interleaved_prefill_tokens, 1, 65536); }},
     {"kv-cache-mib", "", "worker", "kv_cache_mib", setting_kind::number, "0",
      "Memory for K and V in MiB; 0: what max-num-seqs full contexts need, at most 512.",

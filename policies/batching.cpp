@@ -31,7 +31,7 @@ class step_filler {
     for (const std::size_t i : order_)
       if (is_decoding(i)) grant(i, 1, may_preempt::yes);
     const bool decoding = !plan_.grants.empty();
-    std::uint32_t prefill = decoding ? std::min(budget_, std::max(1u, limits_.interleaved_prefill_tokens)) : budget_;
+    std::uint64_t prefill = decoding ? std::min(budget_, std::max(1u, limits_.interleaved_prefill_tokens)) : budget_;
     bool admitting =
         true;  // nobody overtakes a waiting sequence that found no room, else a long prompt could wait for ever
     for (const std::size_t i : order_) {
@@ -40,10 +40,10 @@ class step_filler {
       if (out_[i] || is_decoding(i) || left(i) == 0) continue;
       if (!s.admitted && (!admitting || n_admitted_ >= limits_.max_sequences)) continue;
       const std::uint32_t granted =
-          grant(i, std::min(left(i), prefill), s.admitted ? may_preempt::yes : may_preempt::no);
+          grant(i, std::min(left(i), affordable(i, prefill)), s.admitted ? may_preempt::yes : may_preempt::no);
       if (granted == 0 && !s.admitted) admitting = false;
       if (granted > 0 && !s.admitted) ++n_admitted_;
-      prefill -= granted;
+      prefill -= std::min(prefill, cost(i, granted));
     }
     return std::move(plan_);
   }
@@ -53,6 +53,17 @@ class step_filler {
 
   std::uint32_t left(std::size_t i) const { return sequences_[i].n_known - sequences_[i].n_computed; }
   bool is_decoding(std::size_t i) const { return sequences_[i].admitted && left(i) == 1; }
+
+  // What n further tokens of a prompt cost, in tokens at an empty context, and how many a budget buys: at least one.
+  std::uint64_t cost(std::size_t i, std::uint64_t n) const {
+    const std::uint64_t unit = limits_.attention_context;
+    return unit == 0 ? n : (n * (unit + sequences_[i].n_computed) + unit - 1) / unit;
+  }
+  std::uint32_t affordable(std::size_t i, std::uint64_t budget) const {
+    const std::uint64_t unit = limits_.attention_context;
+    const std::uint64_t n = unit == 0 ? budget : budget * unit / (unit + sequences_[i].n_computed);
+    return static_cast<std::uint32_t>(std::max<std::uint64_t>(n, 1));
+  }
 
   std::uint32_t missing_blocks(std::size_t i, std::uint32_t n_tokens) const {
     const auto& s = sequences_[i];

@@ -33,6 +33,10 @@ struct batch_limits {
   std::uint32_t max_sequences = 64;        // admitted at once
   // Prompt tokens of a step while some stream is decoding: what bounds the gap between its tokens. At least 1.
   std::uint32_t interleaved_prefill_tokens = 128;
+  // The context at which a token's attention costs as much as all its other work; 0: attention costs nothing. The two
+  // budgets of prompt tokens are for an empty context, further into a prompt they buy fewer: a chunk takes as long at
+  // its end as at its beginning.
+  std::uint32_t attention_context = 0;
 };
 
 struct batch_grant {

@@ -71,7 +71,8 @@ step_plan engine_runner::make_plan() {
                                           .blocks_free = status.blocks_free,
                                           .max_batched_tokens = status.max_batched_tokens,
                                           .max_sequences = status.max_sequences,
-                                          .interleaved_prefill_tokens = interleaved_prefill_tokens_});
+                                          .interleaved_prefill_tokens = interleaved_prefill_tokens_,
+                                          .attention_context = status.attention_context});
   step_plan step;
   step.preempt = plan.preempt;
   step.grants.reserve(plan.grants.size());

@@ -40,6 +40,17 @@ std::uint32_t choose_blocks(const cpu_engine_options& options, std::size_t block
   return static_cast<std::uint32_t>(std::min({options.kv_bytes / block_bytes, useful, std::size_t{UINT32_MAX / 2}}));
 }
 
+/// engine_status::attention_context. Attention multiplies floats, the matrices multiply bytes at about twice the rate
+/// (`troupe bench kernels`).
+std::uint32_t balanced_context(const model_config& config) {
+  constexpr std::uint64_t byte_rate = 2;
+  const std::uint64_t matrices = std::uint64_t{config.n_embd} * (config.q_dim() + 2 * config.kv_dim()) +
+                                 std::uint64_t{config.q_dim()} * config.n_embd +
+                                 std::uint64_t{3} * config.n_embd * config.n_ff;  // multiply-adds a token and layer
+  const std::uint64_t attention = std::uint64_t{2} * config.q_dim();              // the same for each token of context
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, matrices / byte_rate / attention));
+}
+
 }  // namespace
 
 result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const gguf_file> file,
@@ -211,6 +222,7 @@ engine_status cpu_engine::status() const {
   status.max_context = max_context_;
   status.max_batched_tokens = model_->max_rows();
   status.max_sequences = max_sequences_;
+  status.attention_context = balanced_context(model_->config());
   if (index_) {
     status.prefix_tokens_queried = index_->stats().tokens_queried;
     status.prefix_tokens_hit = index_->stats().tokens_hit;

@@ -33,6 +33,7 @@ struct engine_status {
   std::uint32_t max_context = 0;         // tokens of a sequence, prompt and answer together
   std::uint32_t max_batched_tokens = 0;  // the largest sum of grants in a step
   std::uint32_t max_sequences = 0;       // admitted at once
+  std::uint32_t attention_context = 0;   // where a token's attention costs as much as all its other work; 0: unknown
   std::uint64_t prefix_tokens_queried = 0;
   std::uint64_t prefix_tokens_hit = 0;
 };

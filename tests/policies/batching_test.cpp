@@ -39,6 +39,32 @@ TEST_CASE("alone, a prompt takes the whole budget", "[batching]") {
   CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{2}, 512}});
 }
 
+TEST_CASE("further into a prompt a chunk has fewer tokens, since each attends to more", "[batching]") {
+  const auto chunk_at = [](std::uint32_t n_computed, bool beside_a_stream) {
+    std::vector<batch_sequence> sequences{{sequence_id{2}, 20'000, n_computed, blocks_for(n_computed), true, 0}};
+    if (beside_a_stream) sequences.push_back(decoding(1, 40));
+    const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 10'000,
+                                                       .max_batched_tokens = 512,
+                                                       .interleaved_prefill_tokens = 128,
+                                                       .attention_context = 1'000});
+    return plan.grants.back().n_tokens;
+  };
+  CHECK(chunk_at(0, false) == 512);
+  CHECK(chunk_at(1'000, false) == 256);
+  CHECK(chunk_at(0, true) == 128);
+  CHECK(chunk_at(1'000, true) == 64);
+  CHECK(chunk_at(3'000, true) == 32);
+  CHECK(chunk_at(19'000, true) == 6);
+}
+
+TEST_CASE("what a long prompt leaves of the budget goes to the next", "[batching]") {
+  const std::vector<batch_sequence> sequences{
+      decoding(1, 40), {sequence_id{2}, 1'010, 1'000, blocks_for(1'000), true, 0}, waiting(3, 500)};
+  const auto plan = fcfs_batching{}.plan(
+      sequences, {.blocks_free = 100, .interleaved_prefill_tokens = 128, .attention_context = 1'000});
+  CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{1}, 1}, {sequence_id{2}, 10}, {sequence_id{3}, 108}});
+}
+
 TEST_CASE("out of blocks, the last of the lowest priority goes", "[batching]") {
   const std::vector<batch_sequence> sequences{decoding(1, 17), decoding(2, 17, 5), decoding(3, 17)};
   const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 1});
@@ -73,6 +99,7 @@ TEST_CASE("every promise of a plan holds in random worlds", "[batching]") {
     limits.max_batched_tokens = static_cast<std::uint32_t>(1 + random.below(300));
     limits.max_sequences = static_cast<std::uint32_t>(1 + random.below(12));
     limits.interleaved_prefill_tokens = static_cast<std::uint32_t>(1 + random.below(100));
+    limits.attention_context = static_cast<std::uint32_t>(random.below(3) == 0 ? 0 : 1 + random.below(100));
     const auto plan = fcfs_batching{}.plan(sequences, limits);
 
     std::map<sequence_id, batch_sequence> by_id;
