@@ -7,6 +7,7 @@
 #include "actors/supervisor/supervisor.hpp"
 #include "actors/worker/worker.hpp"
 #include "base/random.hpp"
+#include "runtime/observe/log.hpp"
 #include "scripted_engine.hpp"
 
 #include <map>
@@ -71,6 +72,7 @@ class stage {
         system_(config_),
         coordinator_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())),
         board_(std::make_shared<status_board>()) {
+    (void)configure_log({log_format::text, log_level::off, {}});  // workers die by the thousand here
     scheduler_config scheduling;
     scheduling.dispatch = std::move(*policies::make_dispatch_policy(opts.dispatch));
     scheduling.queue_capacity = opts.queue_capacity;

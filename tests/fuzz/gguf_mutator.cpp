@@ -99,7 +99,7 @@ class field_finder {
 };
 
 std::uint64_t hostile_number(random_stream& random, std::uint64_t old, std::size_t file_bytes) {
-  switch (random.below(8)) {
+  switch (random.below(9)) {
     case 0:
       return random.below(48);  // types, counts of dimensions
     case 1:
@@ -114,6 +114,8 @@ std::uint64_t hostile_number(random_stream& random, std::uint64_t old, std::size
       return random.below(file_bytes + 1);
     case 6:
       return old * (2 + random.below(3));
+    case 7:
+      return 0 - 32 * (1 + random.below(file_bytes / 32 + 1));  // aligned, and a sum with it wraps around
     default:
       return random();
   }
