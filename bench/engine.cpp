@@ -1,5 +1,6 @@
 // How fast the engine alone is: no actor, no HTTP.
 #include "bench/benchmarks.hpp"
+#include "bench/clock.hpp"
 #include "bench/engine_alone.hpp"
 #include "runtime/engine/cpu_engine.hpp"
 

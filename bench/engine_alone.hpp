@@ -5,7 +5,6 @@
 #include "base/result.hpp"
 #include "runtime/engine/cpu_engine.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -23,11 +22,5 @@ std::vector<token_id> random_prompt(std::uint32_t n_tokens, std::uint32_t n_voca
 
 /// A greedy request for exactly n_answer tokens.
 generation_request make_request(std::vector<token_id> prompt, std::uint32_t n_answer);
-
-using clock = std::chrono::steady_clock;
-
-inline double seconds_since(clock::time_point start) {
-  return std::chrono::duration<double>(clock::now() - start).count();
-}
 
 }  // namespace troupe::bench

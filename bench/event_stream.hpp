@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "bench/engine_alone.hpp"
+#include "bench/clock.hpp"
 
 #include <cstdint>
 #include <span>

@@ -1,6 +1,6 @@
 #include "bench/server_process.hpp"
 
-#include "bench/engine_alone.hpp"
+#include "bench/clock.hpp"
 #include "bench/event_stream.hpp"
 
 #include <csignal>

@@ -3,6 +3,7 @@
 // with it.
 #include "actors/worker/engine_runner.hpp"
 #include "bench/benchmarks.hpp"
+#include "bench/clock.hpp"
 #include "bench/engine_alone.hpp"
 #include "bench/event_stream.hpp"
 #include "bench/server_process.hpp"

@@ -4,10 +4,10 @@
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include "bench/benchmarks.hpp"
+#include "bench/clock.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -20,9 +20,9 @@ namespace {
 
 template <class Work>
 double seconds(Work&& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {
