@@ -1,13 +1,12 @@
 // troupe: one binary, one verb a job.
 #include "base/failpoint.hpp"
 #include "cli/exit_codes.hpp"
+#include "cli/settings.hpp"
 #include "cli/verbs.hpp"
 
-#include <cctype>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -16,12 +15,10 @@ namespace {
 // Every flag can be given as TROUPE_<FLAG>. `serve` and `config check` do this themselves, since they tell where a
 // value came from.
 void name_variables(CLI::App& app) {
+  using troupe::cli::environment_variable;
   for (auto* option : app.get_options([](const CLI::Option*) { return true; })) {
     if (option->get_lnames().empty() || !option->get_envname().empty() || option->get_lnames()[0] == "help") continue;
-    std::string name = "TROUPE_" + option->get_lnames()[0];
-    for (char& c : name)
-      c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    option->envname(name);
+    option->envname(environment_variable(option->get_lnames()[0]));
   }
   for (auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
     if (verb->get_name() != "serve" && verb->get_name() != "config") name_variables(*verb);

@@ -263,8 +263,8 @@ std::span<const setting> all_settings() {
   return settings;
 }
 
-std::string environment_variable(const setting& s) {
-  std::string name = "TROUPE_" + std::string(s.flag);
+std::string environment_variable(std::string_view flag) {
+  std::string name = "TROUPE_" + std::string(flag);
   for (char& c : name)
     c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
@@ -324,7 +324,7 @@ result<std::map<std::string, setting_value>> collect_settings(const given_flags&
   if (!file.empty())
     if (auto read = read_file(file, values); !read) return read.error();
   for (const auto& s : settings) {
-    if (const char* variable = std::getenv(environment_variable(s).c_str()))
+    if (const char* variable = std::getenv(environment_variable(s.flag).c_str()))
       values[std::string(s.flag)] = {variable, setting_source::environment};
     if (auto given = flags.find(s.flag)) values[std::string(s.flag)] = {*std::move(given), setting_source::flag};
   }

@@ -52,8 +52,8 @@ struct setting {
 
 /// All settings, in the order `--help` shows them.
 std::span<const setting> all_settings();
-/// "TROUPE_MAX_MODEL_LEN"
-std::string environment_variable(const setting& s);
+/// "TROUPE_MAX_MODEL_LEN" for "max-model-len".
+std::string environment_variable(std::string_view flag);
 
 enum class setting_source : unsigned char { default_value, file, environment, flag };
 std::string_view to_string(setting_source source);
