@@ -51,14 +51,12 @@ void check_tool(field_reader& reader, const json& tool, const std::string& name)
 
 void read_tools(field_reader& reader, const request_limits& limits, chat_prompt& prompt) {
   const bool wanted = read_tool_choice(reader);
-  json& context = *prompt.context;
-  context["tools"] = nullptr;  // templates test for None, which an undefined name is not
   const json* tools = reader.read_array("tools", limits.tools);
   if (tools == nullptr) return;
   for (std::size_t i = 0; i < tools->size(); ++i)
     check_tool(reader, (*tools)[i], "tools[" + std::to_string(i) + "]");
   prompt.has_tools = wanted && !tools->empty();
-  if (prompt.has_tools) context["tools"] = *tools;
+  if (prompt.has_tools) (*prompt.context)["tools"] = *tools;
 }
 
 void read_template_arguments(field_reader& reader, json& context) {

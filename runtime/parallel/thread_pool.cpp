@@ -104,7 +104,8 @@ struct thread_pool::state {
 
   void start_loop(erased_body next_body, void* next_self) {
     for (auto& one : members)
-      if (one.asleep.exchange(false, std::memory_order_seq_cst)) make_room_for(one);
+      if (one.asleep.load(std::memory_order_relaxed) && one.asleep.exchange(false, std::memory_order_seq_cst))
+        make_room_for(one);
     body = next_body;
     self = next_self;
     busy.store(static_cast<std::uint32_t>(members.size()), std::memory_order_relaxed);
