@@ -72,8 +72,9 @@ int inspect(const std::string& name) {
   if (!opened) return fail(opened.error());
   const auto& file = **opened;
   std::cout << path->string() << "\n"
-            << file.size_bytes() << " bytes, " << file.tensors().size() << " tensors\n\nmetadata\n";
-  for (const auto key : file.keys()) {
+            << file.size_bytes() << " bytes, " << file.n_tensors() << " tensors\n\nmetadata\n";
+  for (std::size_t i = 0; i < file.n_keys(); ++i) {
+    const auto key = file.key(i);
     std::cout << "  " << printable(key) << " = ";
     if (const auto text = file.get_string(key))
       std::cout << printable(*text);
@@ -88,10 +89,11 @@ int inspect(const std::string& name) {
     std::cout << '\n';
   }
   std::cout << "\ntensors\n";
-  for (const auto& tensor : file.tensors()) {
+  for (std::size_t i = 0; i < file.n_tensors(); ++i) {
+    const auto tensor = file.tensor(i);
     std::cout << "  " << printable(tensor.name) << " " << kernels::to_string(tensor.type) << " (";
-    for (std::size_t i = tensor.dims.size(); i-- > 0;)
-      std::cout << tensor.dims[i] << (i > 0 ? ", " : "");
+    for (std::size_t d = tensor.dims.size(); d-- > 0;)
+      std::cout << tensor.dims[d] << (d > 0 ? ", " : "");
     std::cout << ")\n";
   }
   return exit_done;

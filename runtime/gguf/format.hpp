@@ -40,6 +40,11 @@ inline constexpr std::uint64_t max_key_bytes = 65535;       // the format's own 
 inline constexpr std::uint64_t max_tensor_name_bytes = 64;  // the format's own bound
 inline constexpr std::uint32_t max_dims = 4;
 
+// The least that a description takes: a key of one byte with a value of one, a tensor's name of one byte with one
+// dimension.
+inline constexpr std::uint64_t min_entry_bytes = 8 + 1 + 4 + 1;
+inline constexpr std::uint64_t min_tensor_bytes = 8 + 1 + 4 + 8 + 4 + 8;
+
 enum class value_type : std::uint32_t {
   u8 = 0,
   i8 = 1,

@@ -1,7 +1,6 @@
 #include "runtime/gguf/gguf_file.hpp"
 
 #include "runtime/gguf/gguf_parser.hpp"
-#include "runtime/gguf/mapped_file.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -82,114 +81,121 @@ std::optional<float> to_float(double value) {
   return static_cast<float>(value);
 }
 
-class checked_file final : public gguf_file {
- public:
-  checked_file(std::span<const std::byte> bytes, gguf::contents contents, std::optional<mapped_file> mapping)
-      : bytes_(bytes), contents_(std::move(contents)), mapping_(std::move(mapping)) {}
-
-  std::optional<std::uint64_t> get_uint(std::string_view key) const override {
-    const metadata_entry* entry = contents_.find_entry(key);
-    const auto value = entry ? read_integer(entry->type, entry->payload) : std::nullopt;
-    if (!value || value->negative) return std::nullopt;
-    return value->bits;
-  }
-
-  std::optional<double> get_float(std::string_view key) const override {
-    const metadata_entry* entry = contents_.find_entry(key);
-    return entry ? read_floating(entry->type, entry->payload) : std::nullopt;
-  }
-
-  std::optional<bool> get_bool(std::string_view key) const override {
-    const metadata_entry* entry = contents_.find_entry(key);
-    if (!entry || entry->type != value_type::boolean) return std::nullopt;
-    return *entry->payload != std::byte{0};
-  }
-
-  std::optional<std::string_view> get_string(std::string_view key) const override {
-    const metadata_entry* entry = contents_.find_entry(key);
-    if (!entry || entry->type != value_type::string) return std::nullopt;
-    return std::string_view(reinterpret_cast<const char*>(entry->payload), entry->count);
-  }
-
-  const std::vector<std::string_view>* get_strings(std::string_view key) const override {
-    const metadata_entry* entry = find_array(key);
-    return entry && entry->element == value_type::string ? &contents_.string_arrays[entry->strings] : nullptr;
-  }
-
-  std::optional<std::vector<std::int32_t>> get_ints(std::string_view key) const override {
-    return read_elements<std::int32_t>(key, [](value_type type, const std::byte* from) -> std::optional<std::int32_t> {
-      const auto value = read_integer(type, from);
-      return value ? to_int32(*value) : std::nullopt;
-    });
-  }
-
-  std::optional<std::vector<float>> get_floats(std::string_view key) const override {
-    return read_elements<float>(key, [](value_type type, const std::byte* from) -> std::optional<float> {
-      const auto value = read_floating(type, from);
-      return value ? to_float(*value) : std::nullopt;
-    });
-  }
-
-  std::vector<std::string_view> keys() const override {
-    std::vector<std::string_view> keys;
-    keys.reserve(contents_.entries.size());
-    for (const auto& entry : contents_.entries)
-      keys.push_back(entry.key);
-    return keys;
-  }
-
-  const gguf_tensor* find_tensor(std::string_view name) const override { return contents_.find_tensor(name); }
-  std::span<const gguf_tensor> tensors() const override { return contents_.tensors; }
-  std::uint64_t size_bytes() const override { return bytes_.size(); }
-
-  void release(std::span<const std::byte> bytes) const override {
-    if (mapping_) mapping_->release(bytes);
-  }
-
- private:
-  const metadata_entry* find_array(std::string_view key) const {
-    const metadata_entry* entry = contents_.find_entry(key);
-    return entry && entry->type == value_type::array ? entry : nullptr;
-  }
-
-  template <class Number, class Read>
-  std::optional<std::vector<Number>> read_elements(std::string_view key, Read read) const {
-    const metadata_entry* entry = find_array(key);
-    if (!entry || entry->element == value_type::string) return std::nullopt;
-    const std::size_t step = gguf::scalar_bytes(entry->element);
-    // An array of another type says so at its first element, before anything is reserved.
-    if (entry->count > 0 && !read(entry->element, entry->payload)) return std::nullopt;
-    std::vector<Number> numbers;
-    numbers.reserve(entry->count);
-    for (std::uint64_t i = 0; i < entry->count; ++i) {
-      const auto number = read(entry->element, entry->payload + i * step);
-      if (!number) return std::nullopt;
-      numbers.push_back(*number);
-    }
-    return numbers;
-  }
-
-  std::span<const std::byte> bytes_;
-  gguf::contents contents_;
-  std::optional<mapped_file> mapping_;
-};
-
 }  // namespace
+
+gguf_file::gguf_file(std::unique_ptr<const gguf::contents> contents, std::optional<mapped_file> mapping)
+    : contents_(std::move(contents)), mapping_(std::move(mapping)) {}
+
+gguf_file::~gguf_file() = default;
 
 result<std::shared_ptr<const gguf_file>> gguf_file::open(const std::filesystem::path& path) {
   auto mapping = mapped_file::open(path);
   if (!mapping) return mapping.error();
-  const auto bytes = mapping->bytes();
-  auto contents = gguf::parse(bytes, path.string());
+  auto contents = gguf::parse(mapping->bytes(), path.string());
   if (!contents) return contents.error();
   return std::shared_ptr<const gguf_file>(
-      std::make_shared<checked_file>(bytes, *std::move(contents), *std::move(mapping)));
+      new gguf_file(std::make_unique<const gguf::contents>(*std::move(contents)), *std::move(mapping)));
 }
 
 result<std::shared_ptr<const gguf_file>> gguf_file::parse(std::span<const std::byte> bytes) {
   auto contents = gguf::parse(bytes, "GGUF data");
   if (!contents) return contents.error();
-  return std::shared_ptr<const gguf_file>(std::make_shared<checked_file>(bytes, *std::move(contents), std::nullopt));
+  return std::shared_ptr<const gguf_file>(
+      new gguf_file(std::make_unique<const gguf::contents>(*std::move(contents)), std::nullopt));
+}
+
+std::size_t gguf_file::n_keys() const {
+  return contents_->entries.size();
+}
+
+std::string_view gguf_file::key(std::size_t i) const {
+  return contents_->key_at(contents_->entries[i]);
+}
+
+std::size_t gguf_file::n_tensors() const {
+  return contents_->tensors.size();
+}
+
+gguf_tensor gguf_file::tensor(std::size_t i) const {
+  return contents_->tensor_at(contents_->tensors[i]);
+}
+
+std::optional<gguf_tensor> gguf_file::find_tensor(std::string_view name) const {
+  return contents_->find_tensor(name);
+}
+
+std::optional<std::uint64_t> gguf_file::get_uint(std::string_view key) const {
+  const auto entry = contents_->find_entry(key);
+  const auto value = entry ? read_integer(entry->type, entry->payload) : std::nullopt;
+  if (!value || value->negative) return std::nullopt;
+  return value->bits;
+}
+
+std::optional<double> gguf_file::get_float(std::string_view key) const {
+  const auto entry = contents_->find_entry(key);
+  return entry ? read_floating(entry->type, entry->payload) : std::nullopt;
+}
+
+std::optional<bool> gguf_file::get_bool(std::string_view key) const {
+  const auto entry = contents_->find_entry(key);
+  if (!entry || entry->type != value_type::boolean) return std::nullopt;
+  return *entry->payload != std::byte{0};
+}
+
+std::optional<std::string_view> gguf_file::get_string(std::string_view key) const {
+  const auto entry = contents_->find_entry(key);
+  if (!entry || entry->type != value_type::string) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(entry->payload), entry->count);
+}
+
+std::optional<metadata_entry> gguf_file::find_array(std::string_view key) const {
+  const auto entry = contents_->find_entry(key);
+  return entry && entry->type == value_type::array ? entry : std::nullopt;
+}
+
+std::optional<gguf_strings> gguf_file::get_strings(std::string_view key) const {
+  const auto entry = find_array(key);
+  if (!entry || entry->element != value_type::string) return std::nullopt;
+  return gguf_strings(entry->payload, entry->count);
+}
+
+template <class Number, class Read>
+std::optional<std::vector<Number>> gguf_file::read_elements(std::string_view key, Read read) const {
+  const auto entry = find_array(key);
+  if (!entry || entry->element == value_type::string) return std::nullopt;
+  const std::size_t step = gguf::scalar_bytes(entry->element);
+  // An array of another type says so at its first element, before anything is reserved.
+  if (entry->count > 0 && !read(entry->element, entry->payload)) return std::nullopt;
+  std::vector<Number> numbers;
+  numbers.reserve(entry->count);
+  for (std::uint64_t i = 0; i < entry->count; ++i) {
+    const auto number = read(entry->element, entry->payload + i * step);
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+std::optional<std::vector<std::int32_t>> gguf_file::get_ints(std::string_view key) const {
+  return read_elements<std::int32_t>(key, [](value_type type, const std::byte* from) -> std::optional<std::int32_t> {
+    const auto value = read_integer(type, from);
+    return value ? to_int32(*value) : std::nullopt;
+  });
+}
+
+std::optional<std::vector<float>> gguf_file::get_floats(std::string_view key) const {
+  return read_elements<float>(key, [](value_type type, const std::byte* from) -> std::optional<float> {
+    const auto value = read_floating(type, from);
+    return value ? to_float(*value) : std::nullopt;
+  });
+}
+
+std::uint64_t gguf_file::size_bytes() const {
+  return contents_->bytes.size();
+}
+
+void gguf_file::release(std::span<const std::byte> bytes) const {
+  if (mapping_) mapping_->release(bytes);
 }
 
 }  // namespace troupe

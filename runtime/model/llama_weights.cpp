@@ -1,7 +1,5 @@
 #include "runtime/model/llama_weights.hpp"
 
-#include "runtime/gguf/gguf_file.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -46,13 +44,13 @@ class llama_loader {
  private:
   struct pending {
     linear_weights* target;
-    const gguf_tensor* source;
+    gguf_tensor source;
     std::size_t offset;  // in the allocation
   };
 
   void describe() {
     const model_config& c = config_;
-    weights_.embedding_ = find("token_embd.weight", {c.n_vocab, c.n_embd});
+    weights_.embedding_ = find("token_embd.weight", {c.n_vocab, c.n_embd}).value_or(gguf_tensor{});
     weights_.layers_.resize(c.n_layers);  // before any address inside is taken
     for (std::uint32_t i = 0; i < c.n_layers && !failure_; ++i)
       describe_layer(i);
@@ -78,13 +76,13 @@ class llama_loader {
   }
 
   void describe_linear(const std::string& name, linear_weights& target, std::uint32_t n_out, std::uint32_t n_in) {
-    const gguf_tensor* tensor = find(name + ".weight", {n_out, n_in});
+    const auto tensor = find(name + ".weight", {n_out, n_in});
     if (!tensor) return;
     const auto type = precision_ == weight_precision::widened ? kernels::weight_type::f32 : tensor->type;
     target.packed = {.type = type, .n_out = n_out, .n_in = n_in, .data = nullptr};
     target.format = table_.activation_format_for(type);
     if (weights_.file_->find_tensor(name + ".bias")) target.bias = floats(name + ".bias", n_out);
-    pending_.push_back({&target, tensor, packed_bytes_});
+    pending_.push_back({&target, *tensor, packed_bytes_});
     packed_bytes_ += align_64(table_.packed_bytes(type, n_out, n_in));
   }
 
@@ -97,17 +95,17 @@ class llama_loader {
   }
 
   /// shape: the last dimension runs fastest, as in the comments of this code; the file lists it first.
-  const gguf_tensor* find(const std::string& name, std::initializer_list<std::uint64_t> shape) {
-    const gguf_tensor* tensor = weights_.file_->find_tensor(name);
+  std::optional<gguf_tensor> find(const std::string& name, std::initializer_list<std::uint64_t> shape) {
+    auto tensor = weights_.file_->find_tensor(name);
     if (!tensor) {
       fail(missing(name));
-      return nullptr;
+      return std::nullopt;
     }
     const std::vector<std::uint64_t> expected(std::rbegin(shape), std::rend(shape));
     if (tensor->dims != expected) {
       fail(make_error(errc::corrupt, "The tensor " + name + " has the shape " + shape_of(tensor->dims) + ", expected " +
                                          shape_of(expected) + "."));
-      return nullptr;
+      return std::nullopt;
     }
     std::size_t n_rows = 1;
     for (std::size_t i = 1; i < expected.size(); ++i)
@@ -117,13 +115,13 @@ class llama_loader {
       fail(make_error(errc::corrupt, "The tensor " + name + " has " + std::to_string(tensor->data.size()) +
                                          " bytes, expected " + std::to_string(n_rows * row) +
                                          " in rows of whole blocks."));
-      return nullptr;
+      return std::nullopt;
     }
     return tensor;
   }
 
   std::vector<float> floats(const std::string& name, std::uint32_t n) {
-    const gguf_tensor* tensor = find(name, {n});
+    const auto tensor = find(name, {n});
     if (!tensor) return {};
     std::vector<float> values(n);
     table_.dequantize_row(tensor->type, tensor->data.data(), n, values.data());
@@ -132,7 +130,7 @@ class llama_loader {
 
   void pack(const pending& matrix) {
     kernels::packed_linear& packed = matrix.target->packed;
-    const gguf_tensor& source = *matrix.source;
+    const gguf_tensor& source = matrix.source;
     std::byte* const target = weights_.memory_.data() + matrix.offset;
     const std::byte* rows = source.data.data();
     std::vector<float> widened;
@@ -186,9 +184,9 @@ result<llama_weights> llama_weights::load(std::shared_ptr<const gguf_file> file,
 }
 
 void llama_weights::embed(const kernels::table& table, std::uint32_t token, float* y) const {
-  const auto n_embd = static_cast<std::uint32_t>(embedding_->dims[0]);
-  const std::size_t row = kernels::row_bytes(embedding_->type, n_embd);
-  table.dequantize_row(embedding_->type, embedding_->data.data() + token * row, n_embd, y);
+  const auto n_embd = static_cast<std::uint32_t>(embedding_.dims[0]);
+  const std::size_t row = kernels::row_bytes(embedding_.type, n_embd);
+  table.dequantize_row(embedding_.type, embedding_.data.data() + token * row, n_embd, y);
 }
 
 }  // namespace troupe

@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "kernels/table.hpp"
+#include "runtime/gguf/gguf_file.hpp"
 #include "runtime/model/aligned_buffer.hpp"
 #include "runtime/model/model_config.hpp"
 #include "runtime/parallel/thread_pool.hpp"
@@ -15,7 +16,6 @@
 
 namespace troupe {
 
-class gguf_file;
 struct gguf_tensor;
 
 /// What the matrices become when they are packed.
@@ -57,7 +57,7 @@ class llama_weights {
 
  private:
   std::shared_ptr<const gguf_file> file_;
-  const gguf_tensor* embedding_ = nullptr;
+  gguf_tensor embedding_;
   std::vector<llama_layer> layers_;
   std::vector<float> output_norm_;
   linear_weights output_;

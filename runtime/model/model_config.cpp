@@ -83,7 +83,7 @@ result<float> read_rope_scale(const gguf_file& file) {
 }
 
 std::uint32_t vocabulary_of(const gguf_file& file, reader& read) {
-  const gguf_tensor* embeddings = file.find_tensor("token_embd.weight");
+  const auto embeddings = file.find_tensor("token_embd.weight");
   const std::uint64_t rows = embeddings && embeddings->dims.size() == 2 ? embeddings->dims[1] : 0;
   if (!embeddings) read.expect(false, "the tensor token_embd.weight is missing");
   const std::uint32_t n_vocab = read.optional("llama.vocab_size", max_vocabulary, rows);

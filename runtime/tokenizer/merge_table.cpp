@@ -52,7 +52,7 @@ result<pair> read_pair(std::size_t rank, std::string_view text, const vocabulary
 merge_table::merge_table(std::size_t capacity)
     : slots_(std::bit_ceil(2 * capacity + 2)), mask_(slots_.size() - 1), seed_(random_seed()) {}
 
-result<merge_table> merge_table::read(std::span<const std::string_view> merges, const vocabulary& words) {
+result<merge_table> merge_table::read(const gguf_strings& merges, const vocabulary& words) {
   if (merges.size() >= no_rank) {
     return make_error(errc::corrupt, "tokenizer.ggml.merges has more entries than ranks of 32 bits can number.",
                       merges_key);
@@ -60,11 +60,13 @@ result<merge_table> merge_table::read(std::span<const std::string_view> merges, 
   merge_table table(merges.size());
   std::string scratch;
   token_id guess = vocabulary::no_token;
-  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto p = read_pair(rank, merges[rank], words, guess, scratch);
+  std::uint32_t rank = 0;
+  for (const auto text : merges) {
+    const auto p = read_pair(rank, text, words, guess, scratch);
     if (!p) return p.error();
-    table.insert(p->left, p->right, {static_cast<std::uint32_t>(rank), p->joined});
+    table.insert(p->left, p->right, {rank, p->joined});
     guess = p->joined + 1;
+    ++rank;
   }
   return table;
 }

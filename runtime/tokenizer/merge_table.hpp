@@ -5,13 +5,12 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "runtime/gguf/gguf_strings.hpp"
 #include "runtime/tokenizer/seeded_mix.hpp"
 #include "runtime/tokenizer/vocabulary.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string_view>
 #include <vector>
 
 namespace troupe {
@@ -26,7 +25,7 @@ class merge_table {
   };
 
   /// Errors name the merge at fault. The same pair twice keeps its first rank.
-  static result<merge_table> read(std::span<const std::string_view> merges, const vocabulary& words);
+  static result<merge_table> read(const gguf_strings& merges, const vocabulary& words);
 
   /// The merge of two tokens; its rank is no_rank where they do not join.
   merge find(token_id left, token_id right) const {

@@ -83,11 +83,11 @@ result<byte_pair_tokenizer::roles> read_roles(const gguf_file& file, const vocab
 
 result<std::shared_ptr<const tokenizer>> tokenizer::from_gguf(const gguf_file& file) {
   if (auto kind = check_kind(file); !kind) return kind.error();
-  const auto* texts = file.get_strings("tokenizer.ggml.tokens");
+  const auto texts = file.get_strings("tokenizer.ggml.tokens");
   if (!texts) return missing("tokenizer.ggml.tokens");
   const auto kinds = file.get_ints("tokenizer.ggml.token_type");
   if (!kinds) return missing("tokenizer.ggml.token_type");
-  const auto* pairs = file.get_strings("tokenizer.ggml.merges");
+  const auto pairs = file.get_strings("tokenizer.ggml.merges");
   if (!pairs) return missing("tokenizer.ggml.merges");
 
   auto words = vocabulary::read(*texts, *kinds);

@@ -30,7 +30,7 @@ result<> check_sizes(std::size_t n_texts, std::size_t n_kinds) {
 
 }  // namespace
 
-result<vocabulary> vocabulary::read(std::span<const std::string_view> texts, std::span<const std::int32_t> kinds) {
+result<vocabulary> vocabulary::read(const gguf_strings& texts, std::span<const std::int32_t> kinds) {
   if (auto sizes = check_sizes(texts.size(), kinds.size()); !sizes) return sizes.error();
   const auto n_words = static_cast<std::size_t>(std::ranges::count(kinds, static_cast<int>(token_kind::normal)));
   vocabulary v(n_words, texts.size() - n_words);
@@ -41,15 +41,16 @@ result<vocabulary> vocabulary::read(std::span<const std::string_view> texts, std
     n_bytes += text.size();
   v.bytes_.reserve(n_bytes);  // an ordinary token's bytes are at most as long as its text
   std::string scratch;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+  std::size_t i = 0;
+  for (const auto text : texts) {
     if (kinds[i] < 1 || kinds[i] > 6) {
       return make_error(errc::corrupt,
                         "tokenizer.ggml.token_type[" + std::to_string(i) + "] is " + std::to_string(kinds[i]) +
                             "; the kinds of tokens are numbered 1 to 6.",
                         kinds_key);
     }
-    if (auto appended = v.append(texts[i], static_cast<token_kind>(kinds[i]), scratch); !appended)
-      return appended.error();
+    if (auto appended = v.append(text, static_cast<token_kind>(kinds[i]), scratch); !appended) return appended.error();
+    ++i;
   }
   if (auto indexed = v.index(); !indexed) return indexed.error();
   return v;

@@ -5,6 +5,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "runtime/gguf/gguf_strings.hpp"
 #include "runtime/tokenizer/text_index.hpp"
 
 #include <array>
@@ -25,7 +26,7 @@ class vocabulary {
   static constexpr token_id no_token = -1;
 
   /// Errors name the token at fault.
-  static result<vocabulary> read(std::span<const std::string_view> texts, std::span<const std::int32_t> kinds);
+  static result<vocabulary> read(const gguf_strings& texts, std::span<const std::int32_t> kinds);
 
   vocabulary(vocabulary&&) = default;  // the bytes stay where the indexes point to; in a copy they would not
   vocabulary& operator=(vocabulary&&) = default;

@@ -104,15 +104,19 @@ TEST_CASE("counts that the file cannot hold reserve nothing") {
     CHECK_FALSE(survive(one_array(value_type::string, count).zeros(64).bytes()));
   }
   // Within the caps, yet more than there is.
-  expect_failure(raw_gguf(0, 1 << 20).bytes(), errc::corrupt, "a key at byte 24 needs 8 bytes, but only 0 are left");
-  expect_failure(raw_gguf(1 << 20, 0).bytes(), errc::corrupt, "a tensor's name at byte 24");
+  expect_failure(raw_gguf(0, 1 << 20).bytes(), errc::corrupt, "the 24 bytes of the file cannot hold so many");
+  expect_failure(raw_gguf(1 << 20, 0).bytes(), errc::corrupt, "the 24 bytes of the file cannot hold so many");
+  expect_failure(raw_gguf(0, 3).zeros(41).bytes(), errc::corrupt, "cannot hold so many");
+  expect_failure(raw_gguf(0, 3).zeros(42).bytes(), errc::corrupt, "a key at byte 24 has 0 bytes");
+  expect_failure(raw_gguf(3, 0).zeros(98).bytes(), errc::corrupt, "cannot hold so many");
+  expect_failure(raw_gguf(3, 0).zeros(99).bytes(), errc::corrupt, "a tensor's name at byte 24 has 0 bytes");
   CHECK_FALSE(survive(raw_gguf(1 << 20, 1 << 20).zeros(4096).bytes()));
 }
 
 TEST_CASE("strings must end inside the file") {
-  expect_failure(raw_gguf(0, 1).number(most).bytes(), errc::corrupt, "a key at byte 32");
+  expect_failure(raw_gguf(0, 1).number(most).zeros(6).bytes(), errc::corrupt, "a key at byte 32");
   expect_failure(raw_gguf(0, 1).number(most - 31).zeros(8).bytes(), errc::corrupt, "a key at byte 32");
-  expect_failure(raw_gguf(0, 1).string("").type(value_type::u8).zeros(1).bytes(), errc::corrupt, "1 to 65535");
+  expect_failure(raw_gguf(0, 1).string("").type(value_type::u8).zeros(2).bytes(), errc::corrupt, "1 to 65535");
   expect_failure(raw_gguf(0, 1).string(std::string(65536, 'k')).type(value_type::u8).zeros(1).bytes(), errc::corrupt,
                  "has 65536 bytes");
   expect_failure(one_key(value_type::string).number(std::uint64_t{5}).text("four").bytes(), errc::corrupt,
@@ -126,7 +130,7 @@ TEST_CASE("values must have a type of the format, and fit") {
   expect_failure(raw_gguf(0, 1).string("k").number(std::uint32_t{13}).zeros(8).bytes(), errc::corrupt, "value type 13");
   expect_failure(raw_gguf(0, 1).string("k").number(~std::uint32_t{0}).zeros(8).bytes(), errc::corrupt,
                  "value type 4294967295");
-  expect_failure(raw_gguf(0, 1).string("k").zeros(3).bytes(), errc::corrupt, "the type of key 'k'");
+  expect_failure(raw_gguf(0, 1).string("a key").zeros(3).bytes(), errc::corrupt, "the type of key 'a key'");
   expect_failure(one_array(static_cast<value_type>(99), 1).zeros(8).bytes(), errc::corrupt, "element type 99");
   expect_failure(one_array(value_type::array, 1).zeros(64).bytes(), errc::unsupported, "an array of arrays");
   expect_failure(one_key(value_type::u64).zeros(7).bytes(), errc::corrupt, "needs 8 bytes, but only 7");
@@ -231,7 +235,7 @@ TEST_CASE("flipped bits and overwritten words do no harm") {
   const std::vector<std::byte> model = small_model();
   const auto parsed = gguf_file::parse(model);
   REQUIRE(parsed);
-  const auto described = static_cast<std::size_t>((*parsed)->tensors()[0].data.data() - model.data());
+  const auto described = static_cast<std::size_t>((*parsed)->tensor(0).data.data() - model.data());
   std::size_t accepted = 0;
   std::vector<std::byte> changed = model;
   for (std::size_t i = 0; i < described; ++i) {

@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "catch.hpp"
+#include "exercise.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 
 #include <algorithm>
@@ -26,15 +27,15 @@ TEST_CASE("a tiny model is whole, in every weight type") {
       CHECK(file.get_string("general.architecture") == "llama");
       CHECK(file.get_uint("llama.block_count") == 3U);
       CHECK(file.get_uint("llama.rope.dimension_count") == 16U);
-      CHECK(file.tensors().size() == 3 * 9 + (tied ? 2 : 3));
-      CHECK((file.find_tensor("output.weight") == nullptr) == tied);
+      CHECK(file.n_tensors() == 3 * 9 + (tied ? 2 : 3));
+      CHECK(file.find_tensor("output.weight").has_value() != tied);
       for (const std::string layer : {"0", "1", "2"}) {
-        const gguf_tensor* k = file.find_tensor("blk." + layer + ".attn_k.weight");
-        REQUIRE(k != nullptr);
+        const auto k = file.find_tensor("blk." + layer + ".attn_k.weight");
+        REQUIRE(k);
         CHECK(k->type == type);
         CHECK(k->dims == std::vector<std::uint64_t>{64, 32});
-        const gguf_tensor* down = file.find_tensor("blk." + layer + ".ffn_down.weight");
-        REQUIRE(down != nullptr);
+        const auto down = file.find_tensor("blk." + layer + ".ffn_down.weight");
+        REQUIRE(down);
         CHECK(down->dims == std::vector<std::uint64_t>{128, 64});
         CHECK(file.find_tensor("blk." + layer + ".attn_norm.weight")->type == weight_type::f32);
       }
@@ -49,8 +50,8 @@ TEST_CASE("the vocabulary can spell every byte, and each merge joins tokens know
     const auto bytes = build_tiny_model(options);
     const auto parsed = gguf_file::parse(bytes);
     REQUIRE(parsed);
-    const auto& tokens = *(*parsed)->get_strings("tokenizer.ggml.tokens");
-    const auto& merges = *(*parsed)->get_strings("tokenizer.ggml.merges");
+    const auto tokens = test::listed(*(*parsed)->get_strings("tokenizer.ggml.tokens"));
+    const auto merges = test::listed(*(*parsed)->get_strings("tokenizer.ggml.merges"));
     const auto types = (*parsed)->get_ints("tokenizer.ggml.token_type");
     REQUIRE(tokens.size() == size);
     REQUIRE(merges.size() == size - 259);

@@ -43,7 +43,7 @@ class naive_llama {
   /// Rows of a tensor; a vector is one row.
   const std::vector<vec>& tensor(const std::string& name) {
     auto& rows = tensors_[name];
-    const gguf_tensor* t = file_.find_tensor(name);
+    const auto t = file_.find_tensor(name);
     if (!rows.empty() || !t) return rows;
     const std::size_t n = t->dims[0];
     const std::size_t n_rows = t->dims.size() > 1 ? t->dims[1] : 1;

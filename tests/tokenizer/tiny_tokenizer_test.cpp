@@ -2,8 +2,8 @@
 #include "base/random.hpp"
 #include "base/utf8.hpp"
 #include "catch.hpp"
-#include "fake_gguf.hpp"
 #include "runtime/tokenizer/stream_decoder.hpp"
+#include "vocabulary_file.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -100,14 +100,14 @@ TEST_CASE("a file may name its own ends, or none", "[tokenizer]") {
   auto file = test::tiny_vocabulary();
   file.uints["tokenizer.ggml.eot_token_id"] = 3;
   file.bools["tokenizer.ggml.add_bos_token"] = true;
-  const auto named = *tokenizer::from_gguf(file);
+  const auto named = *file.read();
   CHECK(named->is_end(3));
   CHECK(named->adds_bos());
 
   file.uints.clear();
   file.bools.clear();
   file.int_arrays["tokenizer.ggml.token_type"][2] = 4;  // "<|im_end|>" as a user's text is no end
-  const auto nameless = *tokenizer::from_gguf(file);
+  const auto nameless = *file.read();
   CHECK(nameless->bos() == std::nullopt);
   CHECK(nameless->eos() == std::nullopt);
   CHECK_FALSE(nameless->is_end(2));
@@ -118,7 +118,7 @@ TEST_CASE("a token whose bytes merge into others is never made", "[tokenizer]") 
   auto file = test::tiny_vocabulary();
   file.string_arrays["tokenizer.ggml.tokens"].push_back("hellor");  // no merge makes it
   file.int_arrays["tokenizer.ggml.token_type"].push_back(1);
-  const auto words = *tokenizer::from_gguf(file);
+  const auto words = *file.read();
   for (int round = 0; round < 3; ++round)
     CHECK(words->encode("hellor", special_tokens::as_text) == ids{*words->find("hello"), byte('r')});
 }
@@ -136,7 +136,7 @@ TEST_CASE("any bytes survive encoding and decoding", "[tokenizer]") {
 TEST_CASE("a byte without a token is left out and its neighbours meet", "[tokenizer]") {
   auto file = test::tiny_vocabulary();
   file.int_arrays["tokenizer.ggml.token_type"][static_cast<std::size_t>(byte('\x04'))] = 5;  // unused
-  const auto words = *tokenizer::from_gguf(file);
+  const auto words = *file.read();
   CHECK(words->encode("\x04\x04", special_tokens::as_text).empty());
   CHECK(words->encode("\xE9\x04\xE9", special_tokens::as_text) == ids{byte('\xE9'), byte('\xE9')});
 }

@@ -2,7 +2,7 @@
 #include "runtime/tokenizer/vocabulary.hpp"
 
 #include "catch.hpp"
-#include "fake_gguf.hpp"
+#include "vocabulary_file.hpp"
 
 #include <functional>
 #include <string>
@@ -12,14 +12,14 @@ using namespace troupe;
 
 namespace {
 
-error error_after(const std::function<void(test::fake_gguf&)>& change) {
+error error_after(const std::function<void(test::vocabulary_file&)>& change) {
   auto file = test::tiny_vocabulary();
   change(file);
-  const auto made = tokenizer::from_gguf(file);
+  const auto made = file.read();
   return made ? error{} : made.error();
 }
 
-void check_refused(const std::function<void(test::fake_gguf&)>& change, errc code, const std::string& key,
+void check_refused(const std::function<void(test::vocabulary_file&)>& change, errc code, const std::string& key,
                    const std::vector<std::string>& said) {
   const error e = error_after(change);
   INFO("error: " << e.message);
@@ -31,13 +31,13 @@ void check_refused(const std::function<void(test::fake_gguf&)>& change, errc cod
   }
 }
 
-std::vector<std::string>& tokens(test::fake_gguf& f) {
+std::vector<std::string>& tokens(test::vocabulary_file& f) {
   return f.string_arrays["tokenizer.ggml.tokens"];
 }
-std::vector<std::string>& merges(test::fake_gguf& f) {
+std::vector<std::string>& merges(test::vocabulary_file& f) {
   return f.string_arrays["tokenizer.ggml.merges"];
 }
-std::vector<std::int32_t>& kinds(test::fake_gguf& f) {
+std::vector<std::int32_t>& kinds(test::vocabulary_file& f) {
   return f.int_arrays["tokenizer.ggml.token_type"];
 }
 

@@ -2,11 +2,14 @@
 
 #include "base/random.hpp"
 #include "catch.hpp"
-#include "fake_gguf.hpp"
+#include "vocabulary_file.hpp"
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +17,18 @@
 using namespace troupe;
 
 namespace {
+
+// An array of strings as a GGUF file has it: each behind its length.
+std::vector<std::byte> in_file(const std::vector<std::string>& strings) {
+  std::vector<std::byte> bytes;
+  for (const std::string& text : strings) {
+    const auto length = std::bit_cast<std::array<std::byte, 8>>(std::uint64_t{text.size()});
+    bytes.insert(bytes.end(), length.begin(), length.end());
+    const auto characters = std::as_bytes(std::span(text));
+    bytes.insert(bytes.end(), characters.begin(), characters.end());
+  }
+  return bytes;
+}
 
 // A vocabulary over the letters a to d (and not e), grown by random merges.
 struct random_vocabulary {
@@ -33,12 +48,12 @@ struct random_vocabulary {
   }
 
   vocabulary words() const {
-    const std::vector<std::string_view> views(tokens.begin(), tokens.end());
-    return *vocabulary::read(views, std::vector<std::int32_t>(tokens.size(), 1));
+    const auto bytes = in_file(tokens);
+    return *vocabulary::read({bytes.data(), tokens.size()}, std::vector<std::int32_t>(tokens.size(), 1));
   }
   merge_table table(const vocabulary& words) const {
-    const std::vector<std::string_view> views(merges.begin(), merges.end());
-    return *merge_table::read(views, words);
+    const auto bytes = in_file(merges);
+    return *merge_table::read({bytes.data(), merges.size()}, words);
   }
 };
 

@@ -5,61 +5,45 @@
 #include "base/assert.hpp"
 #include "base/utf8.hpp"
 #include "runtime/gguf/gguf_file.hpp"
+#include "runtime/gguf/gguf_writer.hpp"
 #include "runtime/tokenizer/byte_alphabet.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace troupe::test {
 
-class fake_gguf final : public gguf_file {
- public:
-  std::map<std::string, std::uint64_t, std::less<>> uints;
-  std::map<std::string, bool, std::less<>> bools;
-  std::map<std::string, std::string, std::less<>> strings;
-  std::map<std::string, std::vector<std::string>, std::less<>> string_arrays;
-  std::map<std::string, std::vector<std::int32_t>, std::less<>> int_arrays;
+/// The keys of a file, to be changed before they are written.
+struct vocabulary_file {
+  std::map<std::string, std::uint64_t> uints;
+  std::map<std::string, bool> bools;
+  std::map<std::string, std::string> strings;
+  std::map<std::string, std::vector<std::string>> string_arrays;
+  std::map<std::string, std::vector<std::int32_t>> int_arrays;
 
-  std::optional<std::uint64_t> get_uint(std::string_view key) const override { return find(uints, key); }
-  std::optional<double> get_float(std::string_view) const override { return std::nullopt; }
-  std::optional<bool> get_bool(std::string_view key) const override { return find(bools, key); }
-  std::optional<std::string_view> get_string(std::string_view key) const override {
-    const auto entry = strings.find(key);
-    if (entry == strings.end()) return std::nullopt;
-    return entry->second;
+  result<std::shared_ptr<const tokenizer>> read() const {
+    gguf_writer writer;
+    const auto add_all = [&](const auto& values) {
+      for (const auto& [key, value] : values)
+        writer.add(key, value);
+    };
+    add_all(uints);
+    add_all(bools);
+    add_all(strings);
+    add_all(string_arrays);
+    add_all(int_arrays);
+    const std::vector<std::byte> bytes = writer.build();
+    const auto file = gguf_file::parse(bytes);
+    TROUPE_ASSERT(file, "the writer writes what the reader reads");
+    return tokenizer::from_gguf(**file);
   }
-  const std::vector<std::string_view>* get_strings(std::string_view key) const override {
-    const auto entry = string_arrays.find(key);
-    if (entry == string_arrays.end()) return nullptr;
-    auto& views = views_[std::string(key)];
-    views.assign(entry->second.begin(), entry->second.end());
-    return &views;
-  }
-  std::optional<std::vector<std::int32_t>> get_ints(std::string_view key) const override {
-    return find(int_arrays, key);
-  }
-  std::optional<std::vector<float>> get_floats(std::string_view) const override { return std::nullopt; }
-  std::vector<std::string_view> keys() const override { return {}; }
-  const gguf_tensor* find_tensor(std::string_view) const override { return nullptr; }
-  std::span<const gguf_tensor> tensors() const override { return {}; }
-  std::uint64_t size_bytes() const override { return 0; }
-  void release(std::span<const std::byte>) const override {}
-
- private:
-  template <class Map>
-  static std::optional<typename Map::mapped_type> find(const Map& map, std::string_view key) {
-    const auto entry = map.find(key);
-    if (entry == map.end()) return std::nullopt;
-    return entry->second;
-  }
-  mutable std::map<std::string, std::vector<std::string_view>> views_;
 };
 
 /// Bytes as a vocabulary writes them.
@@ -74,8 +58,8 @@ inline constexpr token_id first_byte_token = 6;  // the token of byte b is first
 
 /// Six special tokens (0 to 3 control, 4 and 5 user-defined), the 256 bytes, then what these merges make, in their
 /// order: h+e l+l he+ll hell+o ␣+w o+r ␣w+or l+d ␣wor+ld a+a aa+aa ␣+␣
-inline fake_gguf tiny_vocabulary() {
-  fake_gguf file;
+inline vocabulary_file tiny_vocabulary() {
+  vocabulary_file file;
   file.strings["tokenizer.ggml.model"] = "gpt2";
   file.strings["tokenizer.ggml.pre"] = "smollm";
   auto& tokens = file.string_arrays["tokenizer.ggml.tokens"];
@@ -101,7 +85,7 @@ inline fake_gguf tiny_vocabulary() {
 }
 
 inline std::shared_ptr<const tokenizer> tiny_tokenizer() {
-  auto made = tokenizer::from_gguf(tiny_vocabulary());
+  auto made = tiny_vocabulary().read();
   TROUPE_ASSERT(made, "the tiny vocabulary is well-formed");
   return *std::move(made);
 }
