@@ -285,13 +285,9 @@ std::vector<measurement> all_measurements(const table& kernels, bool quick) {
 }  // namespace
 
 result<report> kernel_tables(const options& wanted) {
-  const table* kernels = wanted.isa.empty() ? &best() : find(wanted.isa);
-  if (kernels == nullptr)
-    return make_error(errc::invalid_argument,
-                      "This processor has no kernel table '" + wanted.isa + "'; the best it can run is '" +
-                          std::string(best().isa) + "'.",
-                      "kernels");
-  std::vector<measurement> all = all_measurements(*kernels, wanted.quick);
+  const auto chosen = choose(wanted.isa);
+  if (!chosen) return chosen.error();
+  std::vector<measurement> all = all_measurements(**chosen, wanted.quick);
   claim bandwidth{"limit: reading memory", "GB/s", {}, {}};
   claim bytes{"limit: 8-bit products", "Gop/s", {}, {}};
   buffer memory(wanted.quick ? 48u << 20 : 96u << 20);

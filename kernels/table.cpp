@@ -3,6 +3,7 @@
 #include "kernels/table.hpp"
 
 #include <array>
+#include <string>
 
 #ifdef TROUPE_KERNELS_AVX2
 #include <cpuid.h>
@@ -56,10 +57,16 @@ const table& best() {
   return *available().back();
 }
 
-const table* find(std::string_view isa) {
-  for (const table* one : available())
+result<const table*> choose(std::string_view isa) {
+  if (isa.empty()) return &best();
+  std::string names;
+  for (const table* one : available()) {
     if (one->isa == isa) return one;
-  return nullptr;
+    names += (names.empty() ? "" : ", ") + std::string(one->isa);
+  }
+  return make_error(errc::invalid_argument,
+                    "There are no kernels \"" + std::string(isa) + "\" for this processor; there are: " + names + ".",
+                    "kernels");
 }
 
 }  // namespace troupe::kernels

@@ -10,6 +10,7 @@
 // `activations`, which are 64-byte aligned.
 #pragma once
 
+#include "base/result.hpp"
 #include "kernels/types.hpp"
 
 #include <cstddef>
@@ -22,9 +23,9 @@ namespace troupe::kernels {
 struct table {
   std::string_view isa;  // "reference", "avx2"
 
-  // --- linear layers (ops/linear.hpp): y = x W^T, W of (n_out, n_in)
-  // --------------------------------------------------- Weights are repacked once at load; activations are converted
-  // once a row and used by every matrix that reads them.
+  // Linear layers (ops/linear.hpp): y = x W^T, W of (n_out, n_in). Weights are repacked once at load; activations are
+  // converted once a row and used by every matrix that reads them.
+
   std::size_t (*packed_bytes)(weight_type type, std::uint32_t n_out, std::uint32_t n_in);
   // rows: n_out rows as they lie in the model file. packed: packed_bytes() bytes. Rows [row_begin, row_end) are packed,
   // so that threads can share the work; row_begin is a multiple of output_tile.
@@ -43,25 +44,25 @@ struct table {
   // One row of a weight matrix in floats (embedding look-up). row: as it lies in the model file.
   void (*dequantize_row)(weight_type type, const std::byte* row, std::uint32_t n, float* y);
 
-  // --- element-wise (ops/rms_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/add.hpp)
-  // ------------------------------------
+  // Element-wise (ops/rms_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/add.hpp).
+
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float epsilon, float* y);
   // x: (n_heads, head_dim) rotated in place by the position's pairs; cosine_sine: (head_dim / 2, 2)
   void (*rope)(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing pairing, const float* cosine_sine);
   void (*silu_mul)(const float* gate, const float* up, std::size_t n, float* y);  // y = silu(gate) * up
   void (*add)(const float* x, std::size_t n, float* y);                           // y += x
 
-  // --- attention over the block table (ops/attention.hpp)
-  // -------------------------------------------------------------- Writes one position's K and V, (n_kv_heads,
-  // head_dim) each, into its block.
+  // Attention over the block table (ops/attention.hpp).
+
+  // Writes one position's K and V, (n_kv_heads, head_dim) each, into its block.
   void (*store_kv)(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,
                    std::byte* v_block);
   // For one sequence and the query heads of one kv head: see attention_args.
   void (*attention)(const attention_args& args);
   std::size_t (*attention_scratch_bytes)(const kv_layout& layout, std::uint32_t n_queries);
 
-  // --- sampling (ops/softmax.hpp)
-  // --------------------------------------------------------------------------------------
+  // Sampling (ops/softmax.hpp).
+
   std::uint32_t (*argmax)(const float* x, std::size_t n);  // the lowest index among equals
   float (*log_sum_exp)(const float* x, std::size_t n);     // natural logarithm
 };
@@ -72,7 +73,7 @@ const table& reference();
 std::span<const table* const> available();
 /// The fastest table this processor can run.
 const table& best();
-/// By name, or nullptr when unknown or not runnable here.
-const table* find(std::string_view isa);
+/// By name, the best for an empty one. Errors: invalid_argument, which names those there are.
+result<const table*> choose(std::string_view isa);
 
 }  // namespace troupe::kernels

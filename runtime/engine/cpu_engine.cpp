@@ -24,16 +24,6 @@ result<> check_options(const cpu_engine_options& options) {
   return {};
 }
 
-result<const kernels::table*> choose_table(const std::string& isa) {
-  const kernels::table* table = isa.empty() ? &kernels::best() : kernels::find(isa);
-  if (table) return table;
-  std::string names;
-  for (const kernels::table* known : kernels::available())
-    names += (names.empty() ? "" : ", ") + std::string(known->isa);
-  return make_error(errc::invalid_argument,
-                    "There are no kernels \"" + isa + "\" for this processor; there are: " + names + ".", "isa");
-}
-
 /// Blocks that the budget pays for, and no more than all sequences together can use.
 std::uint32_t choose_blocks(const cpu_engine_options& options, std::size_t block_bytes, std::uint32_t max_context) {
   const std::size_t useful = std::size_t{options.max_sequences} * ((max_context + block_tokens - 1) / block_tokens);
@@ -57,7 +47,7 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
                                                        std::shared_ptr<const tokenizer> vocabulary,
                                                        const cpu_engine_options& options) {
   if (auto fine = check_options(options); !fine) return fine.error();
-  const auto table = choose_table(options.isa);
+  const auto table = kernels::choose(options.isa);
   if (!table) return table.error();
   const auto config = read_model_config(*file);
   if (!config) return config.error();

@@ -188,21 +188,19 @@ result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_fi
 /// Loads the model twice, as it is and exact, and lets the work fill the report.
 template <class Work>
 result<golden_report> with_models(const golden_options& options, Work&& work) {
-  const kernels::table* table = options.isa.empty() ? &kernels::best() : kernels::find(options.isa);
-  if (!table)
-    return make_error(errc::invalid_argument, "There is no kernel table \"" + options.isa + "\" on this machine.",
-                      "isa");
+  const auto table = kernels::choose(options.isa);
+  if (!table) return table.error();
   auto file = gguf_file::open(options.model);
   if (!file) return file.error();
   thread_pool pool(options.n_threads);
-  auto tested = llama_model::load(*file, *table, pool, {.max_rows = 512, .max_positions = 2'048});
+  auto tested = llama_model::load(*file, **table, pool, {.max_rows = 512, .max_positions = 2'048});
   if (!tested) return tested.error();
   auto exact = llama_model::load(*file, kernels::best(), pool,
                                  {.max_rows = 512, .max_positions = 2'048, .precision = weight_precision::widened});
   if (!exact) return exact.error();
 
   golden_report report{.model = options.model.filename().string(),
-                       .isa = std::string(table->isa),
+                       .isa = std::string((*table)->isa),
                        .kv = options.kv == kernels::kv_type::f16 ? "f16" : "f32",
                        .checks = {}};
   if (auto done = work(*file, **tested, **exact, report); !done) return done.error();

@@ -177,7 +177,7 @@ TEST_CASE("options out of range are refused", "[engine]") {
     return engine ? std::string() : engine.error().param;
   };
   CHECK(refused([](auto&) {}).empty());
-  CHECK(refused([](auto& o) { o.isa = "mmx"; }) == "isa");
+  CHECK(refused([](auto& o) { o.isa = "mmx"; }) == "kernels");
   CHECK(refused([](auto& o) { o.max_sequences = 0; }) == "max_sequences");
   CHECK(refused([](auto& o) { o.max_sequences = 1'025; }) == "max_sequences");
   CHECK(refused([](auto& o) { o.max_batched_tokens = 0; }) == "max_batched_tokens");

@@ -11,11 +11,14 @@ TEST_CASE("the reference can always run, and the best is among the available", "
   CHECK(reference().isa == "reference");
 }
 
-TEST_CASE("tables are found by name", "[table]") {
+TEST_CASE("tables are chosen by name, the best without one", "[table]") {
   for (const table* one : available())
-    CHECK(find(one->isa) == one);
-  CHECK(find("") == nullptr);
-  CHECK(find("avx3") == nullptr);
+    CHECK(*choose(one->isa) == one);
+  CHECK(*choose("") == &best());
+  const auto unknown = choose("avx3");
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().message.find("\"avx3\"") != std::string::npos);
+  CHECK(unknown.error().message.find("there are: reference") != std::string::npos);
 }
 
 TEST_CASE("every table has every operation and rows of whole cache lines", "[table]") {
