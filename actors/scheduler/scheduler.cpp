@@ -63,6 +63,14 @@ void publish(scheduler_pointer self) {
     self->send(subscriber, report);
 }
 
+// Requests that no engine computes yet: in the queue, and with workers beyond what their engines run at once.
+std::size_t count_waiting(const scheduler_state& state) {
+  std::size_t waiting = state.queue.size();
+  for (const auto& [id, worker] : state.workers)
+    waiting += worker.load.requests - std::min(worker.load.requests, worker.report.max_sequences);
+  return waiting;
+}
+
 // Hands out the queue's front for as long as some worker has room.
 void dispatch(scheduler_pointer self) {
   auto& state = self->state;
@@ -98,7 +106,7 @@ void submit(scheduler_pointer self, submit_request& submitted, const caf::actor&
     self->send(gateway, refusal(id, submitted.epoch, make_error(code, why)));
   };
   if (state.workers.empty()) return refuse(errc::unavailable, "No worker is able to serve now; try again later.");
-  if (state.queue.size() >= state.config.queue_capacity || failpoint("request.submit"))
+  if (count_waiting(state) >= state.config.queue_capacity || failpoint("request.submit"))
     return refuse(errc::overloaded, "The request queue is full; try again later.");
   request_entry entry;
   entry.epoch = submitted.epoch;

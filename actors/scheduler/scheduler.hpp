@@ -17,7 +17,7 @@ class metrics;
 
 struct scheduler_config {
   std::shared_ptr<const policies::dispatch_policy> dispatch;
-  std::size_t queue_capacity = 1024;
+  std::size_t queue_capacity = 1024;  // requests that wait, the workers' backlogs included
   // Requests a worker holds beyond what its engine runs at once, so that a freed place is taken within the same step.
   std::uint32_t worker_backlog = 16;
   std::shared_ptr<troupe::metrics> metrics{};  // may be null

@@ -67,23 +67,26 @@ TEST_CASE("what the engine refuses comes back with its reason", "[cast]") {
   CHECK(empty->ends == 1);
 }
 
-TEST_CASE("a full queue sheds with overloaded and keeps what it took", "[cast]") {
-  stage cast({.queue_capacity = 3, .worker_backlog = 0});
-  std::vector<std::shared_ptr<recorded_stream>> streams;
-  for (int i = 0; i < 10; ++i)
-    streams.push_back(cast.submit(make_request(cast.service(), 4, 4)));
-  cast.act();
-  int shed = 0;
-  for (const auto& stream : streams)
-    shed += stream->ends;
-  CHECK(shed == 3);  // four run, three wait
-  cast.settle();
-  for (const auto& stream : streams) {
-    REQUIRE(stream->ends == 1);
-    if (stream->failure)
-      CHECK(stream->failure->code == errc::overloaded);
-    else
-      CHECK(stream->tokens.size() == 4);
+TEST_CASE("a full queue sheds with overloaded and keeps what it took, wherever the waiting wait", "[cast]") {
+  for (const std::uint32_t backlog : {0u, 2u, 16u}) {
+    CAPTURE(backlog);
+    stage cast({.queue_capacity = 3, .worker_backlog = backlog});
+    std::vector<std::shared_ptr<recorded_stream>> streams;
+    for (int i = 0; i < 10; ++i)
+      streams.push_back(cast.submit(make_request(cast.service(), 4, 4)));
+    cast.act();
+    int shed = 0;
+    for (const auto& stream : streams)
+      shed += stream->ends;
+    CHECK(shed == 3);  // four run, three wait
+    cast.settle();
+    for (const auto& stream : streams) {
+      REQUIRE(stream->ends == 1);
+      if (stream->failure)
+        CHECK(stream->failure->code == errc::overloaded);
+      else
+        CHECK(stream->tokens.size() == 4);
+    }
   }
 }
 

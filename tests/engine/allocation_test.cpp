@@ -1,25 +1,6 @@
 // A step of decoding allocates its outputs and nothing else: counted with the global operator new.
+#include "allocation_counter.hpp"
 #include "engine_harness.hpp"
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
-namespace {
-std::atomic<std::size_t> n_allocations{0};
-}
-
-void* operator new(std::size_t size) {
-  ++n_allocations;
-  if (void* memory = std::malloc(size ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -40,9 +21,9 @@ TEST_CASE("a decode step allocates its outputs and a block table now and then", 
       }
       engine->step(plan);
       for (int i = 0; i < 100; ++i) {
-        const std::size_t before = n_allocations;
+        const std::uint64_t before = test::n_allocations();
         const auto outputs = engine->step(plan);
-        const std::size_t n = n_allocations - before;
+        const std::uint64_t n = test::n_allocations() - before;
         REQUIRE(outputs.size() == n_sequences);
         // The list, each sequence's tokens, and each sequence's block table when it grows.
         REQUIRE(n <= 1 + 2 * n_sequences);

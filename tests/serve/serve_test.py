@@ -154,6 +154,7 @@ class Serving(unittest.TestCase):
 
 
 class Operating(unittest.TestCase):
+    @unittest.skipIf(os.environ.get("TROUPE_TEST_SANITIZED"), "sanitizers have their own threads and shadow memory")
     def test_idle_costs_nothing_and_memory_stays_in_its_budget(self):
         with live_server(TROUPE, MODEL, "--kv-cache-mib", "64") as server:
             post(server.url + "/v1/completions", {"prompt": "Hello", "max_tokens": 8})
@@ -201,7 +202,9 @@ class Operating(unittest.TestCase):
                 answers = list(pool.map(lambda _: post(server.url + "/v1/completions", body), range(40)))
             statuses = [status for status, _ in answers]
             self.assertIn(429, statuses)
+            # One runs and one waits; all 40 ask within the time that a few of them take.
             self.assertGreaterEqual(statuses.count(200), 2)
+            self.assertLessEqual(statuses.count(200), 8)
             self.assertEqual(set(statuses), {200, 429})
 
 

@@ -8,11 +8,13 @@
 namespace {
 
 std::atomic<std::uint64_t> total_bytes{0};
+std::atomic<std::uint64_t> total_count{0};
 
 }  // namespace
 
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   total_bytes.fetch_add(size, std::memory_order_relaxed);
+  total_count.fetch_add(1, std::memory_order_relaxed);
   return std::malloc(size > 0 ? size : 1);
 }
 void* operator new(std::size_t size) {
@@ -30,6 +32,10 @@ namespace troupe::test {
 
 std::uint64_t allocated_bytes() {
   return total_bytes.load(std::memory_order_relaxed);
+}
+
+std::uint64_t n_allocations() {
+  return total_count.load(std::memory_order_relaxed);
 }
 
 }  // namespace troupe::test
