@@ -39,11 +39,17 @@ struct element_f16 {
   }
 };
 
-/// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order.
-/// scores: (Pairs, positions)
+/// Asks for the cache line at p.
+[[gnu::always_inline]] inline void prefetch(const std::byte* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+}
+
+/// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order. Meanwhile
+/// the same places of v_blocks, a head of V being as long as one of K, are on their way from memory. scores: (Pairs,
+/// positions)
 template <class Element, int Pairs, int Blocks>
-void score_blocks(const pair_state* pairs, const std::byte* const* k_blocks, std::size_t head_at,
-                  std::uint32_t head_dim, __m256 scale, float* scores) {
+void score_blocks(const pair_state* pairs, const std::byte* const* k_blocks, const std::byte* const* v_blocks,
+                  std::size_t head_at, std::uint32_t head_dim, __m256 scale, float* scores) {
   constexpr std::size_t half = 8 * Element::bytes;
   __m256 sums[Pairs][Blocks][2];
   unrolled<Pairs>(
@@ -51,6 +57,7 @@ void score_blocks(const pair_state* pairs, const std::byte* const* k_blocks, std
   for (std::uint32_t d = 0; d < head_dim; ++d) {
     const std::size_t at = head_at + d * 2 * half;
     unrolled<Blocks>([&](auto b) {
+      if (at % 64 == 0) prefetch(v_blocks[b] + at);
       const __m256 low = Element::load(k_blocks[b] + at);
       const __m256 high = Element::load(k_blocks[b] + at + half);
       unrolled<Pairs>([&](auto p) {
@@ -93,16 +100,20 @@ void soften(pair_state& pair, std::uint32_t n, std::uint32_t n_padded, std::uint
 
 /// out += weight[t] * V[t] for t in [0, n) in order, Vectors * 8 elements from `first` on.
 template <class Element, int Pairs, int Vectors>
-void add_values(pair_state* pairs, const std::byte* const* v_blocks, std::size_t head_at, std::uint32_t head_dim,
-                std::uint32_t first, std::uint32_t n, const float* weights) {
+void add_values(pair_state* pairs, const std::byte* const* v_blocks, const std::byte* const* next_k_blocks,
+                std::size_t head_at, std::uint32_t head_dim, std::uint32_t first, std::uint32_t n,
+                const float* weights) {
   __m256 sums[Pairs][Vectors];
   unrolled<Pairs>(
       [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = _mm256_loadu_ps(pairs[p].out + first + 8 * v); }); });
   for (std::uint32_t begin = 0; begin < n; begin += kv_block_tokens) {
     const std::byte* at = v_blocks[begin / kv_block_tokens] + head_at + first * Element::bytes;
+    const std::byte* next = next_k_blocks[begin / kv_block_tokens] + head_at + first * Element::bytes;
     const std::uint32_t end = n - begin < kv_block_tokens ? n : begin + kv_block_tokens;
     for (std::uint32_t t = begin; t < end; ++t) {
       __m256 values[Vectors];
+      unrolled<(Vectors * 8 * Element::bytes + 63) / 64>([&](auto line) { prefetch(next + 64 * line); });
+      next += head_dim * Element::bytes;
       unrolled<Vectors>([&](auto v) { values[v] = Element::load(at + 8 * v * Element::bytes); });
       unrolled<Pairs>([&](auto p) {
         const __m256 weight = _mm256_broadcast_ss(weights + p * positions + t);
@@ -128,19 +139,24 @@ void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t ti
   const std::byte* const* v_blocks = args.v_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::uint32_t n_blocks = (n + kv_block_tokens - 1) / kv_block_tokens;
   const __m256 scale = _mm256_set1_ps(args.scale);
+  // What comes after this tile; this tile again where nothing does.
+  const bool last = (tile + 2) * positions > args.first_position + args.n_queries;
+  const std::byte* const* next_k_blocks = last ? k_blocks : k_blocks + positions / kv_block_tokens;
 
   std::uint32_t b = 0;
   for (; b + together <= n_blocks; b += together)
-    score_blocks<Element, Pairs, together>(pairs, k_blocks + b, head_at, head_dim, scale, scores + b * kv_block_tokens);
+    score_blocks<Element, Pairs, together>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, scale,
+                                           scores + b * kv_block_tokens);
   for (; b < n_blocks; ++b)
-    score_blocks<Element, Pairs, 1>(pairs, k_blocks + b, head_at, head_dim, scale, scores + b * kv_block_tokens);
+    score_blocks<Element, Pairs, 1>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, scale,
+                                    scores + b * kv_block_tokens);
   for (std::uint32_t p = 0; p < Pairs; ++p)
     soften(pairs[p], n, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
   std::uint32_t d = 0;
   for (; d + 8 * vectors <= head_dim; d += 8 * vectors)
-    add_values<Element, Pairs, vectors>(pairs, v_blocks, head_at, head_dim, d, n, scores);
+    add_values<Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, n, scores);
   for (; d < head_dim; d += 8)
-    add_values<Element, Pairs, 1>(pairs, v_blocks, head_at, head_dim, d, n, scores);
+    add_values<Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, n, scores);
 }
 
 template <class Element, int Pairs = most_pairs>

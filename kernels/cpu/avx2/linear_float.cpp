@@ -13,12 +13,12 @@ struct float_kernel {
   static constexpr std::uint32_t depth = 1;
 
   template <int Rows>
-  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* rows, std::size_t stride,
-                                              std::uint32_t /*n_in*/, std::uint32_t k, __m256 (&sums)[Rows][2]) {
+  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows],
+                                              std::uint32_t /*n_in*/, std::size_t k, __m256 (&sums)[Rows][2]) {
     const __m256 low = load(weights);
     const __m256 high = load(weights + step / 2);
     unrolled<Rows>([&](auto r) {
-      const __m256 x = _mm256_broadcast_ss(reinterpret_cast<const float*>(rows + r * stride) + k);
+      const __m256 x = _mm256_broadcast_ss(reinterpret_cast<const float*>(rows[r]) + k);
       sums[r][0] = _mm256_fmadd_ps(low, x, sums[r][0]);
       sums[r][1] = _mm256_fmadd_ps(high, x, sums[r][1]);
     });

@@ -8,8 +8,8 @@
 //     static constexpr std::size_t step;     // bytes of a tile a step
 //     static constexpr std::uint32_t depth;  // inputs of a step
 //     template <int Rows>
-//     static void add_step(const std::byte* weights, const std::byte* rows, std::size_t stride, std::uint32_t n_in,
-//                          std::uint32_t k, __m256 (&sums)[Rows][2]);  // of inputs [k, k + depth)
+//     static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows], std::uint32_t n_in,
+//                          std::size_t k, __m256 (&sums)[Rows][2]);  // of inputs [k, k + depth)
 //   };
 //
 // Whatever the loop, an output is its steps in order from 0.
@@ -66,11 +66,16 @@ template <int Rows>
 template <class Kernel, int Rows>
 void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
   const std::byte* weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
-  const std::byte* rows = args.activations + row * args.stride;
+  const std::byte* rows[Rows];
+  unrolled<Rows>([&](auto r) {
+    rows[r] = args.activations + (row + r) * args.stride;
+    asm(""
+        : "+r"(rows[r]));  // a register each: multiples of the stride would be worked out, and spilled, at every step
+  });
   __m256 sums[Rows][2];
   clear(sums);
-  for (std::uint32_t k = 0; k < args.n_in; k += Kernel::depth) {
-    Kernel::template add_step<Rows>(weights, rows, args.stride, args.n_in, k, sums);
+  for (std::size_t k = 0; k < args.n_in; k += Kernel::depth) {
+    Kernel::template add_step<Rows>(weights, rows, args.n_in, k, sums);
     weights += Kernel::step;
   }
   store(sums, args.y + row * args.y_stride + out, args.y_stride, args.out_end - out < tile ? args.out_end - out : tile);
@@ -96,10 +101,10 @@ void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t a
   const std::size_t bytes_apart = apart / tile * bytes_of_tile<Kernel>(args.n_in);
   __m256 sums[streams][1][2];
   unrolled<streams>([&](auto s) { clear(sums[s]); });
-  for (std::uint32_t k = 0; k < args.n_in; k += Kernel::depth) {
-    unrolled<streams>([&](auto s) {
-      Kernel::template add_step<1>(weights + s * bytes_apart, args.activations, args.stride, args.n_in, k, sums[s]);
-    });
+  const std::byte* rows[1] = {args.activations};
+  for (std::size_t k = 0; k < args.n_in; k += Kernel::depth) {
+    unrolled<streams>(
+        [&](auto s) { Kernel::template add_step<1>(weights + s * bytes_apart, rows, args.n_in, k, sums[s]); });
     weights += Kernel::step;
   }
   unrolled<streams>([&](auto s) { store(sums[s], args.y + out + s * apart, 0, tile); });

@@ -1,0 +1,68 @@
+// What the kernels of all block formats do alike: a block's products are summed as integers, exactly, and then added to
+// the sums with the block's scales:
+//
+//   y += (d_w d_x) sum(w x) + m_w (d_x sum(x))     the second term only where the format has offsets
+//
+// Both halves of a tile go together, so that an activation is broadcast once for 16 outputs. The statements for a row
+// are the same whatever Rows is, integers are exact and the two additions of a block are explicit FMAs: the bits of a
+// row do not depend on its neighbours.
+//
+// A format says:
+//
+//   static constexpr weight_type type;
+//   static constexpr int streams;          // see tile_loop.hpp
+//   static constexpr std::size_t quants_at;  // in a block of a tile
+//   static constexpr bool has_offset;
+//   static __m256 offset(const std::byte* block, int h, __m256 d);  // m of half h, if has_offset
+//   template <int Rows> static void multiply(const std::byte* quants, const std::byte* const (&rows)[Rows],
+//                                            std::size_t k, __m256i (&integers)[Rows][2]);
+//       // integers[r][h]: for the 8 outputs of half h the sum of weight times activation over inputs [k, k + 32)
+#pragma once
+
+#include "kernels/cpu/avx2/tile_loop.hpp"
+
+namespace troupe::kernels::avx2 {
+namespace {
+
+[[gnu::always_inline]] inline __m256 load_halves(const std::byte* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+[[gnu::always_inline]] inline __m256i load_bytes(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+/// The value goes through a register here: what comes before it is done first. Left to itself the compiler makes a tree
+/// of additions, which needs all products at once and more registers than there are.
+[[gnu::always_inline]] inline void settle(__m256i& value) {
+  asm("" : "+x"(value));
+}
+
+template <class Format>
+struct block_kernel {
+  static constexpr int most_rows = 4;  // 8 sums, 4 vectors of weights, an activation, a product, a constant: 15 of 16
+  static constexpr int streams = Format::streams;
+  static constexpr std::size_t step = tile_step_bytes<Format::type>;
+  static constexpr std::uint32_t depth = block;
+
+  template <int Rows>
+  [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows],
+                                              std::uint32_t n_in, std::size_t k, __m256 (&sums)[Rows][2]) {
+    const std::size_t scale_at = n_in + k / block * 2 * sizeof(float);
+    __m256i integers[Rows][2];
+    Format::template multiply<Rows>(weights + Format::quants_at, rows, k, integers);
+    unrolled<2>([&](auto h) {
+      const __m256 d = load_halves(weights + 16 * h);
+      unrolled<Rows>([&](auto r) {
+        const auto* scale = reinterpret_cast<const float*>(rows[r] + scale_at);
+        const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
+        sums[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r][h]), product, sums[r][h]);
+        if constexpr (Format::has_offset)
+          sums[r][h] = _mm256_fmadd_ps(Format::offset(weights, h, d), _mm256_broadcast_ss(scale + 1), sums[r][h]);
+      });
+    });
+  }
+};
+
+}  // namespace
+}  // namespace troupe::kernels::avx2
