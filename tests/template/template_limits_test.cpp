@@ -26,11 +26,11 @@ std::string repeated(const std::string& text, std::size_t times) {
   return all;
 }
 
-/// The error's code; a template that succeeds, or takes longer than ten seconds, fails the test.
+/// The error's code; a template that succeeds, or takes longer than a minute, fails the test.
 errc refusal(const std::string& source, std::size_t max_bytes = 8 << 20) {
   const auto begin = std::chrono::steady_clock::now();
   const auto text = try_render(source, ordered_json::object(), max_bytes);
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
   REQUIRE_FALSE(text);
   return text.error().code;
 }
