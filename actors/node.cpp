@@ -46,6 +46,7 @@ result<cpu_engine_options> make_engine_options(const node_options& options) {
   made.max_sequences = options.max_num_seqs;
   made.max_batched_tokens = options.max_num_batched_tokens;
   made.prefix_caching = options.enable_prefix_caching;
+  made.max_guesses = options.num_speculative_tokens;
   return made;
 }
 

@@ -27,11 +27,12 @@ struct node_options {
   std::uint64_t kv_cache_bytes = 0;                // 0: what max_num_seqs full contexts need, at most 512 MiB
   std::string kv_cache_type = "f16";               // or f32
   bool enable_prefix_caching = true;
-  std::string scheduler = "fcfs";         // local order
-  std::string dispatch = "least_loaded";  // global order
-  std::uint32_t max_queue = 1024;         // requests waiting for a worker
-  std::string chat_template;              // source text; empty: the model's own
-  std::string metrics_model_name;         // the label of metrics under vLLM's names; empty: the model's own
+  std::uint32_t num_speculative_tokens = 8;  // guessed ahead by prompt lookup where that pays; 0: none
+  std::string scheduler = "fcfs";            // local order
+  std::string dispatch = "least_loaded";     // global order
+  std::uint32_t max_queue = 1024;            // requests waiting for a worker
+  std::string chat_template;                 // source text; empty: the model's own
+  std::string metrics_model_name;            // the label of metrics under vLLM's names; empty: the model's own
 };
 
 class node {

@@ -18,6 +18,7 @@ result<std::unique_ptr<cpu_engine>> load_engine(const std::filesystem::path& mod
   made.isa = isa;
   made.n_threads = threads;
   made.prefix_caching = false;
+  made.max_guesses = 0;
   return cpu_engine::create(*file, *vocabulary, made);
 }
 

@@ -184,7 +184,8 @@ void measure_idle(report& made, const server_process& server) {
 
 result<report> serving(const options& wanted) {
   report made("serving");
-  const std::vector<std::string> flags{"--no-enable-prefix-caching", "--threads", std::to_string(wanted.threads)};
+  const std::vector<std::string> flags{"--no-enable-prefix-caching", "--num-speculative-tokens", "0", "--threads",
+                                       std::to_string(wanted.threads)};
 
   claim start{"ready_to_serve", "s", {}, 1.0, goal::at_most};
   for (std::uint32_t i = 0; i < (wanted.quick ? 1 : wanted.repeats); ++i) {

@@ -133,6 +133,11 @@ constexpr setting settings[] = {
     {"enable-prefix-caching", "", "worker", "prefix_caching", setting_kind::flag, "true",
      "Keep the KV of prompts for those that begin alike.",
      [](options& o, text v) { return parse_flag(v, o.node.enable_prefix_caching); }},
+    {"num-speculative-tokens", "", "worker", "num_speculative_tokens", setting_kind::number, "8",
+     "Tokens of an answer guessed ahead from what its prompt and itself said before, where that pays; the answer is "
+     "the "
+     "same. 0: none.",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.num_speculative_tokens, 0, 32); }},
     {"scheduler", "", "scheduler", "policy", setting_kind::text, "fcfs", "Local order in a worker: fcfs.",
      [](options& o, text v) -> result<> { return o.node.scheduler = v, result<>{}; }},
     {"dispatch", "", "scheduler", "dispatch", setting_kind::text, "least_loaded",

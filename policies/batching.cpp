@@ -31,6 +31,7 @@ class step_filler {
     for (const std::size_t i : order_)
       if (is_decoding(i)) grant(i, 1, may_preempt::yes);
     const bool decoding = !plan_.grants.empty();
+    add_guesses();
     std::uint64_t prefill = decoding ? std::min(budget_, std::max(1u, limits_.interleaved_prefill_tokens)) : budget_;
     bool admitting =
         true;  // nobody overtakes a waiting sequence that found no room, else a long prompt could wait for ever
@@ -49,6 +50,36 @@ class step_filler {
   }
 
  private:
+  // Guesses go where they raise the tokens a unit of time: a step of r rows takes 1 + (r - 1) row_cost, and a guess
+  // counts with the chance that it and all before it are right. The likeliest first; the first that does not pay ends
+  // it, and so does the first that finds no block.
+  void add_guesses() {
+    const std::size_t n_decoding = plan_.grants.size();
+    float tokens = static_cast<float>(n_decoding);
+    float time = 1.0f + (tokens - 1.0f) * limits_.row_cost;
+    std::vector<float> chances(n_decoding);
+    const auto chance_of_first = [&](std::size_t g) {
+      const auto& s = sequences_[granted_[g]];
+      return s.n_guessed > 0 ? std::clamp(s.acceptance, 0.0f, 1.0f) : 0.0f;
+    };
+    for (std::size_t g = 0; g < n_decoding; ++g)
+      chances[g] = chance_of_first(g);
+    while (budget_ > 0 && n_decoding > 0) {
+      const auto g = static_cast<std::size_t>(std::max_element(chances.begin(), chances.end()) - chances.begin());
+      const std::size_t i = granted_[g];
+      std::uint32_t& n_tokens = plan_.grants[g].n_tokens;
+      if (chances[g] * time <= limits_.row_cost * tokens) return;
+      const std::uint32_t missing = missing_blocks(i, n_tokens + 1) - missing_blocks(i, n_tokens);
+      if (missing > blocks_free_) return;
+      blocks_free_ -= missing;
+      --budget_;
+      ++n_tokens;
+      tokens += chances[g];
+      time += limits_.row_cost;
+      chances[g] = n_tokens - 1 < sequences_[i].n_guessed ? chances[g] * sequences_[i].acceptance : 0.0f;
+    }
+  }
+
   enum class may_preempt : bool { no, yes };
 
   std::uint32_t left(std::size_t i) const { return sequences_[i].n_known - sequences_[i].n_computed; }
@@ -90,6 +121,7 @@ class step_filler {
     blocks_free_ -= missing_blocks(i, n);
     budget_ -= n;
     out_[i] = true;
+    granted_.push_back(i);
     plan_.grants.push_back({sequences_[i].id, n});
     return n;
   }
@@ -110,8 +142,9 @@ class step_filler {
 
   std::span<const batch_sequence> sequences_;
   const batch_limits& limits_;
-  std::vector<std::size_t> order_;  // indices by (priority, arrival)
-  std::vector<bool> out_;           // granted or preempted in this plan
+  std::vector<std::size_t> order_;    // indices by (priority, arrival)
+  std::vector<bool> out_;             // granted or preempted in this plan
+  std::vector<std::size_t> granted_;  // the index of each grant's sequence
   std::uint32_t blocks_free_;
   std::uint32_t budget_;
   std::uint32_t n_admitted_ = 0;

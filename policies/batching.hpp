@@ -1,6 +1,8 @@
 // Local order: what one step of one worker computes. Continuous batching (Yu et al., Orca, OSDI 2022) with chunked
 // prefill (Agrawal et al., Sarathi-Serve, OSDI 2024): every running stream gets its next token first, then what is left
-// of the step's token budget goes to prompts, so that a long prompt slows the others down but never stops them.
+// of the step's token budget goes to prompts, so that a long prompt slows the others down but never stops them. Guessed
+// tokens (prompt lookup) are tried where they are likely to be right and cheap to try (Leviathan et al., "Fast
+// Inference from Transformers via Speculative Decoding", ICML 2023, has the trade-off).
 //
 // Pure: the same state gives the same plan. Cost: O(n log n) in the number of sequences.
 #pragma once
@@ -23,7 +25,9 @@ struct batch_sequence {
   std::uint32_t n_computed = 0;  // of them with K and V
   std::uint32_t n_blocks = 0;    // KV blocks held
   bool admitted = false;
-  std::int32_t priority = 0;  // lower is served first
+  std::int32_t priority = 0;    // lower is served first
+  std::uint32_t n_guessed = 0;  // tokens that may follow the known ones
+  float acceptance = 0.0f;      // share of its guesses that were right lately, 0 to 1
 };
 
 struct batch_limits {
@@ -37,11 +41,13 @@ struct batch_limits {
   // budgets of prompt tokens are for an empty context, further into a prompt they buy fewer: a chunk takes as long at
   // its end as at its beginning.
   std::uint32_t attention_context = 0;
+  // What a further row of a step costs, as a share of a step of one row.
+  float row_cost = 1.0f;
 };
 
 struct batch_grant {
   sequence_id id;
-  std::uint32_t n_tokens = 0;
+  std::uint32_t n_tokens = 0;  // known ones first, then guesses
   friend bool operator==(const batch_grant&, const batch_grant&) = default;
 };
 

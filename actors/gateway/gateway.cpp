@@ -150,6 +150,11 @@ void take_report(gateway_pointer self, const gateway_config& config, const sched
     config.metrics->add_prefix_cache_lookup(total.prefix_tokens_queried - queried, total.prefix_tokens_hit - hit);
   queried = total.prefix_tokens_queried;
   hit = total.prefix_tokens_hit;
+  auto& [tried, right] = self->state.guesses_seen;
+  if (total.guesses_tried >= tried && total.guesses_right >= right)
+    config.metrics->add_guesses(total.guesses_tried - tried, total.guesses_right - right);
+  tried = total.guesses_tried;
+  right = total.guesses_right;
 }
 
 }  // namespace

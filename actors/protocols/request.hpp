@@ -95,6 +95,8 @@ struct load_report {
   std::uint32_t tokens_to_compute = 0;  // prompt tokens still to be prefilled
   std::uint64_t prefix_tokens_queried = 0;
   std::uint64_t prefix_tokens_hit = 0;
+  std::uint64_t guesses_tried = 0;  // tokens guessed ahead and computed
+  std::uint64_t guesses_right = 0;  // of them those that were drawn
 };
 
 /// scheduler -> subscribers (gateways): the sum over its workers.
@@ -183,7 +185,7 @@ typename F::result_type inspect(F& f, request_lost& x) {
 template <class F>
 typename F::result_type inspect(F& f, load_report& x) {
   return f(x.worker, x.sequences, x.sequences_running, x.max_sequences, x.blocks_total, x.blocks_used, x.blocks_cached,
-           x.tokens_to_compute, x.prefix_tokens_queried, x.prefix_tokens_hit);
+           x.tokens_to_compute, x.prefix_tokens_queried, x.prefix_tokens_hit, x.guesses_tried, x.guesses_right);
 }
 template <class F>
 typename F::result_type inspect(F& f, scheduler_report& x) {

@@ -58,6 +58,8 @@ void publish(scheduler_pointer self) {
     total.tokens_to_compute += worker.report.tokens_to_compute;
     total.prefix_tokens_queried += worker.report.prefix_tokens_queried;
     total.prefix_tokens_hit += worker.report.prefix_tokens_hit;
+    total.guesses_tried += worker.report.guesses_tried;
+    total.guesses_right += worker.report.guesses_right;
   }
   for (const auto& subscriber : state.subscribers)
     self->send(subscriber, report);

@@ -64,7 +64,8 @@ step_plan engine_runner::make_plan() {
   for (const auto& s : engine_->sequences()) {
     const auto found = sequences_.find(s.id);
     TROUPE_ASSERT(found != sequences_.end(), "the engine holds a sequence that nobody asked for");
-    view_.push_back({s.id, s.n_known, s.n_computed, s.n_blocks, s.admitted, found->second.priority});
+    view_.push_back(
+        {s.id, s.n_known, s.n_computed, s.n_blocks, s.admitted, found->second.priority, s.n_guessed, s.acceptance});
   }
   const auto status = engine_->status();
   const auto plan = policy_->plan(view_, {.block_tokens = status.block_tokens,
@@ -72,7 +73,8 @@ step_plan engine_runner::make_plan() {
                                           .max_batched_tokens = status.max_batched_tokens,
                                           .max_sequences = status.max_sequences,
                                           .interleaved_prefill_tokens = interleaved_prefill_tokens_,
-                                          .attention_context = status.attention_context});
+                                          .attention_context = status.attention_context,
+                                          .row_cost = status.row_cost});
   step_plan step;
   step.preempt = plan.preempt;
   step.grants.reserve(plan.grants.size());
@@ -111,6 +113,8 @@ load_report engine_runner::measure_load() const {
   load.blocks_cached = status.blocks_cached;
   load.prefix_tokens_queried = status.prefix_tokens_queried;
   load.prefix_tokens_hit = status.prefix_tokens_hit;
+  load.guesses_tried = status.guesses_tried;
+  load.guesses_right = status.guesses_right;
   for (const auto& s : engine_->sequences()) {
     ++load.sequences;
     load.sequences_running += s.admitted ? 1 : 0;

@@ -21,6 +21,8 @@ result<> check_options(const cpu_engine_options& options) {
   if (options.max_batched_tokens < 1 || options.max_batched_tokens > max_engine_batched_tokens)
     return refuse("max_batched_tokens",
                   "max_batched_tokens must be 1 to " + std::to_string(max_engine_batched_tokens) + ".");
+  if (options.max_guesses > max_engine_guesses)
+    return refuse("max_guesses", "max_guesses must be 0 to " + std::to_string(max_engine_guesses) + ".");
   return {};
 }
 
@@ -29,6 +31,10 @@ std::uint32_t choose_blocks(const cpu_engine_options& options, std::size_t block
   const std::size_t useful = std::size_t{options.max_sequences} * ((max_context + block_tokens - 1) / block_tokens);
   return static_cast<std::uint32_t>(std::min({options.kv_bytes / block_bytes, useful, std::size_t{UINT32_MAX / 2}}));
 }
+
+/// engine_status::row_cost: a step of one row reads all weights, a further row multiplies by them once more. From
+/// `troupe bench engine`: (time of a step of 16 rows - of one row) / 15 / of one row.
+constexpr float decoding_row_cost = 0.4f;
 
 /// engine_status::attention_context. Attention multiplies floats, the matrices multiply bytes at about twice the rate
 /// (`troupe bench kernels`).
@@ -88,6 +94,7 @@ cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<llama_
       vocabulary_(std::move(vocabulary)),
       max_context_(max_context),
       max_sequences_(options.max_sequences),
+      max_guesses_(options.max_guesses),
       blocks_(kv_.n_blocks()) {
   if (options.prefix_caching) {
     // The index lives and dies with this engine, so that the model needs no finer name.
@@ -137,7 +144,7 @@ result<sequence_id> cpu_engine::add(generation_request request) {
   if (auto fine = check(request); !fine) return fine.error();
   const sequence_id id{next_id_++};
   sequences_.push_back(std::make_unique<engine_sequence>(id, std::move(request), *vocabulary_, end_tokens_, blocks_,
-                                                         index_.get(), max_context_));
+                                                         index_.get(), max_context_, max_guesses_));
   return id;
 }
 
@@ -177,7 +184,12 @@ std::vector<sequence_output> cpu_engine::step(const step_plan& plan) {
   outputs.reserve(grants_.size());
   for (const grant& g : grants_) {
     sequence_output output;
-    if (!g.sequence->complete(g.n_tokens, output)) continue;
+    const std::uint32_t n_tried = g.sequence->guesses_tried();
+    const std::uint32_t n_right = g.sequence->guesses_right();
+    const bool told = g.sequence->complete(g.n_tokens, output);
+    guesses_tried_ += g.sequence->guesses_tried() - n_tried;
+    guesses_right_ += g.sequence->guesses_right() - n_right;
+    if (!told) continue;
     if (output.reason != finish_reason::unfinished) remove(output.id);
     outputs.push_back(std::move(output));
   }
@@ -192,7 +204,7 @@ void cpu_engine::grant_tokens(const step_grant& wish) {
   TROUPE_ASSERT(std::none_of(grants_.begin(), grants_.end(), [&](const grant& g) { return g.sequence == sequence; }),
                 "a plan grants a sequence once");
   if (!sequence->admitted() && (n_admitted() >= max_sequences_ || !sequence->admit(room))) return;
-  const std::uint32_t n_tokens = std::min(room, sequence->n_known() - sequence->n_computed());
+  const std::uint32_t n_tokens = std::min(room, sequence->n_known() + sequence->n_guessed() - sequence->n_computed());
   if (!sequence->reserve(n_tokens)) return;
   grants_.push_back({sequence, n_tokens});
   n_granted_ += n_tokens;
@@ -212,6 +224,9 @@ engine_status cpu_engine::status() const {
   status.max_context = max_context_;
   status.max_batched_tokens = model_->max_rows();
   status.max_sequences = max_sequences_;
+  status.row_cost = decoding_row_cost;
+  status.guesses_tried = guesses_tried_;
+  status.guesses_right = guesses_right_;
   status.attention_context = balanced_context(model_->config());
   if (index_) {
     status.prefix_tokens_queried = index_->stats().tokens_queried;
@@ -224,7 +239,8 @@ std::vector<sequence_status> cpu_engine::sequences() const {
   std::vector<sequence_status> all;
   all.reserve(sequences_.size());
   for (const auto& s : sequences_)
-    all.push_back({s->id(), s->n_known(), s->n_computed(), s->blocks().size(), s->admitted()});
+    all.push_back(
+        {s->id(), s->n_known(), s->n_computed(), s->blocks().size(), s->admitted(), s->n_guessed(), s->acceptance()});
   return all;
 }
 

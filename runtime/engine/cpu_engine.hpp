@@ -77,12 +77,15 @@ class cpu_engine final : public engine, private logits_consumer {
   std::vector<token_id> end_tokens_;
   std::uint32_t max_context_;
   std::uint32_t max_sequences_;
+  std::uint32_t max_guesses_;
   block_pool blocks_;
   std::unique_ptr<prefix_index> index_;  // nullptr: no prefix caching
   std::vector<sampler> samplers_;        // one for each worker
 
   std::vector<std::unique_ptr<engine_sequence>> sequences_;  // in the order of their ids
   std::uint64_t next_id_ = 1;
+  std::uint64_t guesses_tried_ = 0;
+  std::uint64_t guesses_right_ = 0;
 
   // The step that runs now
   std::vector<grant> grants_;

@@ -18,10 +18,12 @@ struct cpu_engine_options {
   std::uint32_t max_sequences = 64;               // admitted at once, at most max_engine_sequences
   std::uint32_t max_batched_tokens = 512;         // of one step, at most max_engine_batched_tokens
   bool prefix_caching = true;
+  std::uint32_t max_guesses = 8;  // tokens guessed ahead by prompt lookup, at most max_engine_guesses; 0: none
 };
 
 inline constexpr std::uint32_t max_engine_sequences = 1'024;
 inline constexpr std::uint32_t max_engine_batched_tokens = 8'192;
+inline constexpr std::uint32_t max_engine_guesses = 32;
 /// Alternatives a client may ask for beside each token.
 inline constexpr std::int32_t max_engine_logprobs = 100;
 

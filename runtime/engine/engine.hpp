@@ -23,6 +23,8 @@ struct sequence_status {
   std::uint32_t n_computed = 0;  // of them, positions that have their K and V (prefix hits included once admitted)
   std::uint32_t n_blocks = 0;    // KV blocks held
   bool admitted = false;         // false: waiting (never granted, or preempted); holds no blocks
+  std::uint32_t n_guessed = 0;   // tokens that may follow the known ones; a grant past the known tokens tries them
+  float acceptance = 0.0f;       // share of the guesses tried lately that were right, 0 to 1
 };
 
 struct engine_status {
@@ -33,14 +35,19 @@ struct engine_status {
   std::uint32_t max_context = 0;         // tokens of a sequence, prompt and answer together
   std::uint32_t max_batched_tokens = 0;  // the largest sum of grants in a step
   std::uint32_t max_sequences = 0;       // admitted at once
+  float row_cost = 1.0f;                 // of a further row in a decoding step, as a share of a step of one row
   std::uint32_t attention_context = 0;   // where a token's attention costs as much as all its other work; 0: unknown
   std::uint64_t prefix_tokens_queried = 0;
   std::uint64_t prefix_tokens_hit = 0;
+  std::uint64_t guesses_tried = 0;
+  std::uint64_t guesses_right = 0;
 };
 
 struct step_grant {
   sequence_id id;
-  std::uint32_t n_tokens = 0;  // positions to compute from n_computed on; cut to what is left to compute
+  // Positions to compute from n_computed on; cut to the tokens that are known or guessed. Guesses that turn out right
+  // make several tokens of one step, the same tokens that as many steps would have drawn.
+  std::uint32_t n_tokens = 0;
 };
 
 struct step_plan {

@@ -9,7 +9,7 @@ namespace troupe {
 
 engine_sequence::engine_sequence(sequence_id id, generation_request request, const tokenizer& vocabulary,
                                  std::span<const token_id> end_tokens, block_pool& pool, prefix_index* index,
-                                 std::uint32_t max_context)
+                                 std::uint32_t max_context, std::uint32_t max_guesses)
     : id_(id),
       sampling_(std::move(request.sampling)),
       vocabulary_(vocabulary),
@@ -18,7 +18,9 @@ engine_sequence::engine_sequence(sequence_id id, generation_request request, con
       tokens_(std::move(request.prompt)),
       ends_(sampling_.stop_tokens),
       blocks_(pool, index, request.tenant),
-      text_(vocabulary, sampling_) {
+      text_(vocabulary, sampling_),
+      // Penalties make a draw depend on the tokens before it, and these are drawn at the same time.
+      max_guesses_(has_penalties(sampling_) ? 0 : max_guesses) {
   const std::size_t most = std::min<std::size_t>(max_context, std::size_t{n_prompt_} + sampling_.max_tokens);
   if (!sampling_.ignore_eos) ends_.insert(ends_.end(), end_tokens.begin(), end_tokens.end());
   if (has_penalties(sampling_)) {
@@ -29,6 +31,9 @@ engine_sequence::engine_sequence(sequence_id id, generation_request request, con
   }
   tokens_.reserve(std::max(most, n_prompt_ + request.resumed.size()));
   tokens_.insert(tokens_.end(), request.resumed.begin(), request.resumed.end());
+  n_known_ = static_cast<std::uint32_t>(tokens_.size());
+  draws_.resize(1 + max_guesses_);
+  if (max_guesses_ > 0) lookup_.reserve(tokens_.capacity());
 
   text_.resume(request.resumed);
   ended_before_ = text_.stopped() ||
@@ -42,7 +47,7 @@ engine_sequence::engine_sequence(sequence_id id, generation_request request, con
 
 bool engine_sequence::admit(std::uint32_t n_tokens) {
   // The last token is computed in any case, since its logits are wanted; so is every token of a prompt to be scored.
-  if (!prompt_logprobs_due_) n_computed_ = blocks_.adopt_prefix(tokens_, n_known() - 1);
+  if (!prompt_logprobs_due_) n_computed_ = blocks_.adopt_prefix(known(), n_known() - 1);
   if (!reserve(std::min(n_tokens, n_known() - n_computed_))) {
     preempt();
     return false;
@@ -60,31 +65,35 @@ void engine_sequence::preempt() {
 
 std::uint32_t engine_sequence::logits_wanted(std::uint32_t n_tokens) const {
   const std::uint32_t end = n_computed_ + n_tokens;
-  const bool last = end == n_known() && draws();
+  const std::uint32_t last = end >= n_known() && draws() ? 1 + end - n_known() : 0;
   if (!prompt_logprobs_due_ || n_scored_ == n_prompt_) return last;
   // Position p scores token p + 1, so that scoring goes on at n_scored_ - 1.
   const std::uint32_t first = std::max(n_computed_, n_scored_ - 1);
-  return std::max<std::uint32_t>(last, end > first ? end - first : 0);
+  return std::max(last, end > first ? end - first : 0);
 }
 
 void engine_sequence::take_logits(std::uint32_t position, std::span<const float> logits, const kernels::table& table,
-                                  sampler& draw) {
+                                  sampler& sample) {
   if (prompt_logprobs_due_ && position + 1 < n_prompt_) {
     const token_id next = tokens_[position + 1];
     auto scores = compute_logprobs(table, logits, next, sampling_.prompt_logprobs);
     prompt_logprobs_[position + 1] = {next, scores.chosen, std::move(scores.top)};
   }
-  if (position + 1 != n_known() || !draws()) return;
-  drawn_ = draw.draw(logits, sampling_, {.output_index = n_output(), .history = &history_, .suppressed = suppressed()});
+  if (position + 1 < n_known() || !draws()) return;
+  const std::uint32_t n_guesses = position + 1 - n_known();  // before this draw
+  const std::uint32_t index = n_output() + n_guesses;
+  draw& drawn = draws_[n_guesses];
+  drawn.token =
+      sample.draw(logits, sampling_, {.output_index = index, .history = &history_, .suppressed = suppressed(index)});
   if (sampling_.logprobs < 0) return;
-  auto scores = compute_logprobs(table, logits, drawn_, sampling_.logprobs);
-  drawn_logprob_ = scores.chosen;
-  drawn_top_ = std::move(scores.top);
+  auto scores = compute_logprobs(table, logits, drawn.token, sampling_.logprobs);
+  drawn.logprob = scores.chosen;
+  drawn.top = std::move(scores.top);
 }
 
 bool engine_sequence::complete(std::uint32_t n_tokens, sequence_output& output) {
-  n_computed_ += n_tokens;
-  blocks_.commit(tokens_, n_computed_);
+  const std::uint32_t end = n_computed_ + n_tokens;
+  n_computed_ = std::min(end, n_known());
   bool told = false;
   if (prompt_logprobs_due_) {
     n_scored_ = std::max(n_scored_, std::min(n_computed_ + 1, n_prompt_));
@@ -96,24 +105,67 @@ bool engine_sequence::complete(std::uint32_t n_tokens, sequence_output& output) 
   }
   if (n_computed_ == n_known()) {
     if (draws())
-      accept(drawn_, output);
+      accept_draws(end - n_known(), output);
     else
       output.reason = ended_before_ ? finish_reason::stop : finish_reason::length;
     told = true;
   }
+  blocks_.commit(known(), n_computed_);
   if (!told) return false;
   output.id = id_;
   output.usage = {.prompt_tokens = n_prompt_, .cached_tokens = n_cached_, .completion_tokens = n_output()};
   return true;
 }
 
-void engine_sequence::accept(token_id token, sequence_output& output) {
+/// The draw after the last known token holds in any case, each further one for as long as the guess before it is what
+/// was drawn: then its K and V are those of the drawn token, and its logits are what another step would have given.
+void engine_sequence::accept_draws(std::uint32_t n_guesses, sequence_output& output) {
+  const bool offered = n_guessed() > 0;
+  std::uint32_t n_right = 0;
+  for (std::uint32_t i = 0;; ++i) {
+    const bool right = i < n_guesses && tokens_[n_known_] == draws_[i].token;
+    accept(draws_[i], output);
+    if (!right || output.reason != finish_reason::unfinished) break;
+    ++n_computed_;
+    ++n_right;
+  }
+  tokens_.resize(n_known_);
+  if (n_guesses > 0) {
+    constexpr float weight = 0.25f;  // of the newest step
+    acceptance_ += weight * (static_cast<float>(n_right) / static_cast<float>(n_guesses) - acceptance_);
+    guesses_tried_ += n_guesses;
+    guesses_right_ += n_right;
+  } else if (offered && acceptance_ < unknown_acceptance) {
+    // Not worth trying lately; what an answer is like changes, so one is tried again some steps later.
+    constexpr float recovery = 0.05f;
+    acceptance_ += recovery * (unknown_acceptance - acceptance_);
+  }
+  if (output.reason == finish_reason::unfinished) guess();
+}
+
+/// Guesses no further than the answer can go: the last draw needs no guess behind it.
+void engine_sequence::guess() {
+  if (max_guesses_ == 0) return;
+  const std::uint32_t room = std::min(sampling_.max_tokens - n_output(), max_context_ - n_known());
+  if (room < 2) return;
+  lookup_.update(known());
+  const auto guessed = lookup_.guess(known(), std::min(max_guesses_, room - 1));
+  for (const token_id token : guessed)  // a part of tokens_, which has room
+    tokens_.push_back(token);
+}
+
+void engine_sequence::accept(draw& drawn, sequence_output& output) {
+  const token_id token = drawn.token;
   generated_token& out = output.tokens.emplace_back();
   out.index = n_output();
   out.token = token;
-  out.logprob = drawn_logprob_;
-  out.top = std::move(drawn_top_);
-  tokens_.push_back(token);
+  out.logprob = drawn.logprob;
+  out.top = std::move(drawn.top);
+  if (n_known_ < tokens_.size())
+    tokens_[n_known_] = token;
+  else
+    tokens_.push_back(token);
+  ++n_known_;
   if (has_penalties(sampling_)) history_.add_output(token);
 
   // Before min_tokens no end token can be drawn, and stop strings are not searched for.
@@ -130,9 +182,9 @@ bool engine_sequence::is_end(token_id token) const {
   return std::find(ends_.begin(), ends_.end(), token) != ends_.end();
 }
 
-/// What may not be drawn now: ends, while fewer than min_tokens are out.
-std::span<const token_id> engine_sequence::suppressed() const {
-  if (n_output() >= sampling_.min_tokens) return {};
+/// What may not be drawn after n_output tokens: ends, while fewer than min_tokens are out.
+std::span<const token_id> engine_sequence::suppressed(std::uint32_t n_output) const {
+  if (n_output >= sampling_.min_tokens) return {};
   return ends_;
 }
 

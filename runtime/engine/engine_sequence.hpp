@@ -8,6 +8,7 @@
 
 #include "base/generation.hpp"
 #include "runtime/engine/engine.hpp"
+#include "runtime/engine/prompt_lookup.hpp"
 #include "runtime/kv/sequence_blocks.hpp"
 #include "runtime/sampling/sampler.hpp"
 #include "runtime/sampling/token_history.hpp"
@@ -25,11 +26,16 @@ class engine_sequence {
   /// The request has been checked. max_context: tokens at which the sequence ends.
   engine_sequence(sequence_id id, generation_request request, const tokenizer& vocabulary,
                   std::span<const token_id> end_tokens, block_pool& pool, prefix_index* index,
-                  std::uint32_t max_context);
+                  std::uint32_t max_context, std::uint32_t max_guesses);
 
   sequence_id id() const { return id_; }
+  /// The known ones, and behind them those that are guessed.
   std::span<const token_id> tokens() const { return tokens_; }
-  std::uint32_t n_known() const { return static_cast<std::uint32_t>(tokens_.size()); }
+  std::uint32_t n_known() const { return n_known_; }
+  std::uint32_t n_guessed() const { return static_cast<std::uint32_t>(tokens_.size()) - n_known_; }
+  float acceptance() const { return acceptance_; }
+  std::uint32_t guesses_tried() const { return guesses_tried_; }
+  std::uint32_t guesses_right() const { return guesses_right_; }
   std::uint32_t n_computed() const { return n_computed_; }
   std::uint32_t n_output() const { return n_known() - n_prompt_; }  // resumed tokens are output
   bool admitted() const { return admitted_; }
@@ -44,24 +50,37 @@ class engine_sequence {
 
   /// Of the next n_tokens positions, how many of the last want logits.
   std::uint32_t logits_wanted(std::uint32_t n_tokens) const;
-  /// The logits of one position of this step. Draws the next token if it is the last one known. Called from any thread.
-  void take_logits(std::uint32_t position, std::span<const float> logits, const kernels::table& table, sampler& draw);
+  /// The logits of one position of this step. Draws the next token if it is the last one known, and the one after a
+  /// guess as if the guesses before it were right. Called from any thread, for each position once.
+  void take_logits(std::uint32_t position, std::span<const float> logits, const kernels::table& table, sampler& sample);
   /// The next n_tokens positions have their K, V and logits: everything that follows from them. True when there is
   /// something to tell.
   bool complete(std::uint32_t n_tokens, sequence_output& output);
 
  private:
+  static constexpr float unknown_acceptance = 0.5f;
+
+  struct draw {
+    token_id token = 0;
+    float logprob = 0.0f;
+    std::vector<token_logprob> top;
+  };
+
   bool draws() const { return n_output() < sampling_.max_tokens && n_known() < max_context_ && !ended_before_; }
   bool is_end(token_id token) const;
-  std::span<const token_id> suppressed() const;
-  void accept(token_id token, sequence_output& output);
+  std::span<const token_id> known() const { return std::span(tokens_).first(n_known_); }
+  std::span<const token_id> suppressed(std::uint32_t n_output) const;
+  void accept_draws(std::uint32_t n_guesses, sequence_output& output);
+  void accept(draw& drawn, sequence_output& output);
+  void guess();
 
   sequence_id id_;
   sampling_params sampling_;
   const tokenizer& vocabulary_;
   std::uint32_t max_context_;
   std::uint32_t n_prompt_;
-  std::vector<token_id> tokens_;  // prompt, resumed, generated; with room for all that may come
+  std::vector<token_id> tokens_;  // prompt, resumed, generated, guessed; with room for all that may come
+  std::uint32_t n_known_ = 0;     // of them, without the guesses
   std::vector<token_id> ends_;    // any of these ends the answer
 
   sequence_blocks blocks_;
@@ -78,10 +97,13 @@ class engine_sequence {
   std::vector<prompt_token_logprob> prompt_logprobs_;  // (n_prompt) while due
   std::uint32_t n_scored_ = 1;                         // prompt tokens that have theirs; the first has none
 
-  // The draw of this step
-  token_id drawn_ = 0;
-  float drawn_logprob_ = 0.0f;
-  std::vector<token_logprob> drawn_top_;
+  prompt_lookup lookup_;
+  std::uint32_t max_guesses_;
+  float acceptance_ = unknown_acceptance;
+  std::uint32_t guesses_tried_ = 0;
+  std::uint32_t guesses_right_ = 0;
+
+  std::vector<draw> draws_;  // (1 + max_guesses) of this step: after the last known token, after each guess
 };
 
 }  // namespace troupe

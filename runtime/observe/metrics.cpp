@@ -32,12 +32,14 @@ using prometheus::Registry;
 const Histogram::BucketBoundaries latency_buckets = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
                                                      0.5,   1,     2,     5,    10,   30,   60,  120};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> vllm_names = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> vllm_names = {
     {{"troupe_requests_running", "vllm:num_requests_running"},
      {"troupe_requests_waiting", "vllm:num_requests_waiting"},
      {"troupe_kv_usage_ratio", "vllm:kv_cache_usage_perc"},
      {"troupe_prefix_cache_queries_total", "vllm:prefix_cache_queries_total"},
      {"troupe_prefix_cache_hits_total", "vllm:prefix_cache_hits_total"},
+     {"troupe_spec_decode_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total"},
+     {"troupe_spec_decode_accepted_tokens_total", "vllm:spec_decode_num_accepted_tokens_total"},
      {"troupe_prompt_tokens_total", "vllm:prompt_tokens_total"},
      {"troupe_generation_tokens_total", "vllm:generation_tokens_total"},
      {"troupe_time_to_first_token_seconds", "vllm:time_to_first_token_seconds"},
@@ -98,6 +100,10 @@ struct metrics::state {
                                     "Prompt tokens, in tokens, looked up in the prefix cache.");
   Counter& prefix_hits = counter(registry, "troupe_prefix_cache_hits_total",
                                  "Prompt tokens, in tokens, whose KV came from the prefix cache.");
+  Counter& guesses_tried = counter(registry, "troupe_spec_decode_draft_tokens_total",
+                                   "Tokens, in tokens, guessed ahead by prompt lookup and computed.");
+  Counter& guesses_right = counter(registry, "troupe_spec_decode_accepted_tokens_total",
+                                   "Guessed tokens, in tokens, that were drawn: each saved a step.");
   Counter& prompt_tokens =
       counter(registry, "troupe_prompt_tokens_total", "Tokens of accepted prompts, in tokens, cached ones included.");
   Counter& generation_tokens =
@@ -161,6 +167,11 @@ void metrics::set_kv_blocks(const kv_block_counts& blocks) {
 void metrics::add_prefix_cache_lookup(std::uint64_t queried_tokens, std::uint64_t hit_tokens) {
   state_->prefix_queries.Increment(static_cast<double>(queried_tokens));
   state_->prefix_hits.Increment(static_cast<double>(hit_tokens));
+}
+
+void metrics::add_guesses(std::uint64_t tried_tokens, std::uint64_t right_tokens) {
+  state_->guesses_tried.Increment(static_cast<double>(tried_tokens));
+  state_->guesses_right.Increment(static_cast<double>(right_tokens));
 }
 
 void metrics::add_prompt_tokens(std::uint64_t tokens) {

@@ -36,6 +36,7 @@ class metrics {
   void set_requests(std::size_t running, std::size_t waiting);
   void set_kv_blocks(const kv_block_counts& blocks);  // also the usage ratio: used / total
   void add_prefix_cache_lookup(std::uint64_t queried_tokens, std::uint64_t hit_tokens);
+  void add_guesses(std::uint64_t tried_tokens, std::uint64_t right_tokens);
   void add_prompt_tokens(std::uint64_t tokens);
   void add_generation_tokens(std::uint64_t tokens);
 

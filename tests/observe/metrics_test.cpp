@@ -75,6 +75,7 @@ void record_everything(metrics& m) {
   m.set_requests(3, 5);
   m.set_kv_blocks({.total = 200, .used = 50, .cached = 20});
   m.add_prefix_cache_lookup(100, 64);
+  m.add_guesses(40, 30);
   m.add_prompt_tokens(100);
   m.add_generation_tokens(7);
   m.observe_queue_time(3ms);
@@ -102,6 +103,8 @@ TEST_CASE("the exposition is well formed and says what was recorded") {
   CHECK(got.samples.at("troupe_kv_blocks{state=\"cached\"}") == 20);
   CHECK(got.samples.at("troupe_prefix_cache_queries_total") == 100);
   CHECK(got.samples.at("troupe_prefix_cache_hits_total") == 64);
+  CHECK(got.samples.at("troupe_spec_decode_draft_tokens_total") == 40);
+  CHECK(got.samples.at("troupe_spec_decode_accepted_tokens_total") == 30);
   CHECK(got.samples.at("troupe_prompt_tokens_total") == 100);
   CHECK(got.samples.at("troupe_generation_tokens_total") == 7);
   CHECK(got.samples.at("troupe_requests_total{outcome=\"stop\"}") == 1);

@@ -135,3 +135,64 @@ TEST_CASE("every promise of a plan holds in random worlds", "[batching]") {
     if (!sequences.empty() && used + limits.blocks_free >= blocks_for(200)) REQUIRE_FALSE(plan.grants.empty());
   }
 }
+
+namespace {
+
+// Expected tokens over time of a step that tries n[i] guesses of stream i.
+double rate(const std::vector<batch_sequence>& streams, const std::vector<std::uint32_t>& n, double row_cost) {
+  double tokens = 0;
+  double rows = 0;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    double chance = 1;
+    for (std::uint32_t k = 0; k <= n[i]; ++k, chance *= static_cast<double>(streams[i].acceptance))
+      tokens += chance;
+    rows += 1 + n[i];
+  }
+  return tokens / (1 + (rows - 1) * row_cost);
+}
+
+}  // namespace
+
+TEST_CASE("guesses are tried where they pay: no other choice gives more tokens for the time", "[batching]") {
+  random_stream random(5);
+  for (int round = 0; round < 300; ++round) {
+    CAPTURE(round);
+    std::vector<batch_sequence> streams;
+    for (std::uint64_t id = 1; id <= 1 + random.below(3); ++id) {
+      streams.push_back(decoding(id, 40));
+      streams.back().n_guessed = static_cast<std::uint32_t>(random.below(5));
+      streams.back().acceptance = static_cast<float>(random.unit());
+    }
+    const auto row_cost = static_cast<float>(0.05 + 0.9 * random.unit());
+    const auto plan = fcfs_batching{}.plan(streams, {.blocks_free = 100, .row_cost = row_cost});
+    REQUIRE(plan.grants.size() == streams.size());
+    std::vector<std::uint32_t> chosen;
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      REQUIRE(plan.grants[i].n_tokens >= 1);
+      REQUIRE(plan.grants[i].n_tokens <= 1 + streams[i].n_guessed);
+      chosen.push_back(plan.grants[i].n_tokens - 1);
+    }
+    std::vector<std::uint32_t> other(streams.size(), 0);
+    double best = 0;
+    for (bool more = true; more;) {
+      best = std::max(best, rate(streams, other, static_cast<double>(row_cost)));
+      more = false;
+      for (std::size_t i = 0; i < other.size() && !more; ++i) {
+        more = other[i] < streams[i].n_guessed;
+        other[i] = more ? other[i] + 1 : 0;
+      }
+    }
+    REQUIRE(rate(streams, chosen, static_cast<double>(row_cost)) >= best * (1 - 1e-5));
+  }
+}
+
+TEST_CASE("guesses take no block and no budget from anybody's next token", "[batching]") {
+  std::vector<batch_sequence> streams{decoding(1, 48), decoding(2, 48), waiting(3, 40)};
+  streams[0].n_guessed = streams[1].n_guessed = 8;
+  streams[0].acceptance = streams[1].acceptance = 1.0f;
+  const auto none_free = fcfs_batching{}.plan(streams, {.blocks_free = 0, .row_cost = 0.1f});
+  CHECK(none_free.preempt.empty());
+  CHECK(none_free.grants == std::vector<batch_grant>{{sequence_id{1}, 1}, {sequence_id{2}, 1}});
+  const auto narrow = fcfs_batching{}.plan(streams, {.blocks_free = 10, .max_batched_tokens = 3, .row_cost = 0.1f});
+  CHECK(narrow.grants == std::vector<batch_grant>{{sequence_id{1}, 2}, {sequence_id{2}, 1}});
+}
