@@ -114,9 +114,8 @@ constexpr setting settings[] = {
      "Tokens computed in one step.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_num_batched_tokens, 1, 65536); }},
     {"interleaved-prefill-tokens", "", "worker", "interleaved_prefill_tokens", setting_kind::number, "128",
-     "Prompt tokens computed in a step while other streams are decoding: bounds the gap between their tokens. Fewer "
-     "far "
-     "into a prompt, where each costs more.",
+     "Prompt tokens computed in a step while other streams are decoding: bounds the gap between their tokens. "
+     "Fewer far into a prompt, where each costs more.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.interleaved_prefill_tokens, 1, 65536); }},
     {"kv-cache-mib", "", "worker", "kv_cache_mib", setting_kind::number, "0",
      "Memory for K and V in MiB; 0: what max-num-seqs full contexts need, at most 512.",
@@ -134,9 +133,8 @@ constexpr setting settings[] = {
      "Keep the KV of prompts for those that begin alike.",
      [](options& o, text v) { return parse_flag(v, o.node.enable_prefix_caching); }},
     {"num-speculative-tokens", "", "worker", "num_speculative_tokens", setting_kind::number, "8",
-     "Tokens of an answer guessed ahead from what its prompt and itself said before, where that pays; the answer is "
-     "the "
-     "same. 0: none.",
+     "Tokens of an answer guessed ahead from what its prompt and itself said before, where that pays; "
+     "the answer is the same. 0: none.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.num_speculative_tokens, 0, 32); }},
     {"scheduler", "", "scheduler", "policy", setting_kind::text, "fcfs", "Local order in a worker: fcfs.",
      [](options& o, text v) -> result<> { return o.node.scheduler = v, result<>{}; }},

@@ -54,17 +54,12 @@ class step_filler {
   // counts with the chance that it and all before it are right. The likeliest first; the first that does not pay ends
   // it, and so does the first that finds no block.
   void add_guesses() {
-    const std::size_t n_decoding = plan_.grants.size();
-    float tokens = static_cast<float>(n_decoding);
+    float tokens = static_cast<float>(granted_.size());
     float time = 1.0f + (tokens - 1.0f) * limits_.row_cost;
-    std::vector<float> chances(n_decoding);
-    const auto chance_of_first = [&](std::size_t g) {
-      const auto& s = sequences_[granted_[g]];
-      return s.n_guessed > 0 ? std::clamp(s.acceptance, 0.0f, 1.0f) : 0.0f;
-    };
-    for (std::size_t g = 0; g < n_decoding; ++g)
-      chances[g] = chance_of_first(g);
-    while (budget_ > 0 && n_decoding > 0) {
+    std::vector<float> chances;  // of each stream's next guess
+    for (const std::size_t i : granted_)
+      chances.push_back(sequences_[i].n_guessed > 0 ? std::clamp(sequences_[i].acceptance, 0.0f, 1.0f) : 0.0f);
+    while (budget_ > 0 && !chances.empty()) {
       const auto g = static_cast<std::size_t>(std::max_element(chances.begin(), chances.end()) - chances.begin());
       const std::size_t i = granted_[g];
       std::uint32_t& n_tokens = plan_.grants[g].n_tokens;

@@ -126,6 +126,14 @@ void recover(gateway_pointer self, const gateway_config& config, const request_l
   resubmit_later(self, lost.request, *s);
 }
 
+// What two totals grew by since the report before. A worker that was started again counts from zero; its first report
+// then only sets the new base.
+gateway_state::totals growth(gateway_state::totals& seen, const gateway_state::totals& now) {
+  const auto before = std::exchange(seen, now);
+  if (now.first < before.first || now.second < before.second) return {};
+  return {now.first - before.first, now.second - before.second};
+}
+
 void take_report(gateway_pointer self, const gateway_config& config, const scheduler_report& report) {
   const auto& total = report.total;
   service_status now;
@@ -144,17 +152,11 @@ void take_report(gateway_pointer self, const gateway_config& config, const sched
   if (!config.metrics) return;
   config.metrics->set_requests(now.requests_running, now.requests_waiting);
   config.metrics->set_kv_blocks({total.blocks_total, total.blocks_used, total.blocks_cached});
-  // A worker that was started again counts from zero; its first report then only sets the new base.
-  auto& [queried, hit] = self->state.prefix_tokens_seen;
-  if (total.prefix_tokens_queried >= queried && total.prefix_tokens_hit >= hit)
-    config.metrics->add_prefix_cache_lookup(total.prefix_tokens_queried - queried, total.prefix_tokens_hit - hit);
-  queried = total.prefix_tokens_queried;
-  hit = total.prefix_tokens_hit;
-  auto& [tried, right] = self->state.guesses_seen;
-  if (total.guesses_tried >= tried && total.guesses_right >= right)
-    config.metrics->add_guesses(total.guesses_tried - tried, total.guesses_right - right);
-  tried = total.guesses_tried;
-  right = total.guesses_right;
+  const auto [queried, hit] =
+      growth(self->state.prefix_tokens_seen, {total.prefix_tokens_queried, total.prefix_tokens_hit});
+  config.metrics->add_prefix_cache_lookup(queried, hit);
+  const auto [tried, right] = growth(self->state.guesses_seen, {total.guesses_tried, total.guesses_right});
+  config.metrics->add_guesses(tried, right);
 }
 
 }  // namespace

@@ -57,9 +57,10 @@ struct gateway_state {
   };
 
   std::unordered_map<request_id, stream> streams;
-  std::pair<std::uint64_t, std::uint64_t> prefix_tokens_seen{};  // queried, hit: as last reported
-  std::pair<std::uint64_t, std::uint64_t> guesses_seen{};        // tried, right: as last reported
-  std::uint64_t discarded_messages = 0;                          // of older epochs or ended streams
+  using totals = std::pair<std::uint64_t, std::uint64_t>;
+  totals prefix_tokens_seen{};           // queried, hit: as last reported
+  totals guesses_seen{};                 // tried, right: as last reported
+  std::uint64_t discarded_messages = 0;  // of older epochs or ended streams
 };
 
 caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config);

@@ -184,12 +184,9 @@ std::vector<sequence_output> cpu_engine::step(const step_plan& plan) {
   outputs.reserve(grants_.size());
   for (const grant& g : grants_) {
     sequence_output output;
-    const std::uint32_t n_tried = g.sequence->guesses_tried();
-    const std::uint32_t n_right = g.sequence->guesses_right();
-    const bool told = g.sequence->complete(g.n_tokens, output);
-    guesses_tried_ += g.sequence->guesses_tried() - n_tried;
-    guesses_right_ += g.sequence->guesses_right() - n_right;
-    if (!told) continue;
+    if (!g.sequence->complete(g.n_tokens, output)) continue;
+    guesses_tried_ += g.n_guesses;
+    if (!output.tokens.empty()) guesses_right_ += output.tokens.size() - 1;  // one is drawn without a guess
     if (output.reason != finish_reason::unfinished) remove(output.id);
     outputs.push_back(std::move(output));
   }
@@ -204,9 +201,10 @@ void cpu_engine::grant_tokens(const step_grant& wish) {
   TROUPE_ASSERT(std::none_of(grants_.begin(), grants_.end(), [&](const grant& g) { return g.sequence == sequence; }),
                 "a plan grants a sequence once");
   if (!sequence->admitted() && (n_admitted() >= max_sequences_ || !sequence->admit(room))) return;
-  const std::uint32_t n_tokens = std::min(room, sequence->n_known() + sequence->n_guessed() - sequence->n_computed());
+  const std::uint32_t n_left = sequence->n_known() - sequence->n_computed();
+  const std::uint32_t n_tokens = std::min(room, n_left + sequence->n_guessed());
   if (!sequence->reserve(n_tokens)) return;
-  grants_.push_back({sequence, n_tokens});
+  grants_.push_back({sequence, n_tokens, n_tokens - std::min(n_tokens, n_left)});
   n_granted_ += n_tokens;
 }
 

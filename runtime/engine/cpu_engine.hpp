@@ -58,6 +58,7 @@ class cpu_engine final : public engine, private logits_consumer {
   struct grant {
     engine_sequence* sequence;
     std::uint32_t n_tokens;
+    std::uint32_t n_guesses;  // of them
   };
 
   cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<llama_model> model, kv_storage kv,

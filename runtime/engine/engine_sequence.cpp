@@ -133,8 +133,6 @@ void engine_sequence::accept_draws(std::uint32_t n_guesses, sequence_output& out
   if (n_guesses > 0) {
     constexpr float weight = 0.25f;  // of the newest step
     acceptance_ += weight * (static_cast<float>(n_right) / static_cast<float>(n_guesses) - acceptance_);
-    guesses_tried_ += n_guesses;
-    guesses_right_ += n_right;
   } else if (offered && acceptance_ < unknown_acceptance) {
     // Not worth trying lately; what an answer is like changes, so one is tried again some steps later.
     constexpr float recovery = 0.05f;

@@ -34,8 +34,6 @@ class engine_sequence {
   std::uint32_t n_known() const { return n_known_; }
   std::uint32_t n_guessed() const { return static_cast<std::uint32_t>(tokens_.size()) - n_known_; }
   float acceptance() const { return acceptance_; }
-  std::uint32_t guesses_tried() const { return guesses_tried_; }
-  std::uint32_t guesses_right() const { return guesses_right_; }
   std::uint32_t n_computed() const { return n_computed_; }
   std::uint32_t n_output() const { return n_known() - n_prompt_; }  // resumed tokens are output
   bool admitted() const { return admitted_; }
@@ -100,8 +98,6 @@ class engine_sequence {
   prompt_lookup lookup_;
   std::uint32_t max_guesses_;
   float acceptance_ = unknown_acceptance;
-  std::uint32_t guesses_tried_ = 0;
-  std::uint32_t guesses_right_ = 0;
 
   std::vector<draw> draws_;  // (1 + max_guesses) of this step: after the last known token, after each guess
 };

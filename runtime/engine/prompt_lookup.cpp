@@ -15,43 +15,31 @@ std::size_t slot_of(std::span<const token_id> gram, std::size_t n_slots) {
 
 }  // namespace
 
-void prompt_lookup::table::reserve(std::size_t n_tokens) {
-  ends.assign(std::bit_ceil(2 * std::max<std::size_t>(n_tokens, 8)), 0);
-}
-
-std::uint32_t& prompt_lookup::table::at(std::span<const token_id> gram) {
-  return ends[slot_of(gram, ends.size())];
-}
-
-std::uint32_t prompt_lookup::table::find(std::span<const token_id> gram) const {
-  return ends[slot_of(gram, ends.size())];
-}
-
 void prompt_lookup::reserve(std::size_t n_tokens) {
-  three_.reserve(n_tokens);
-  two_.reserve(n_tokens);
+  for (auto& ends : ends_)
+    ends.assign(std::bit_ceil(2 * std::max<std::size_t>(n_tokens, 8)), 0);
 }
 
 // The n-gram at the very end is left for the next call: found again at once it would only find itself.
 void prompt_lookup::update(std::span<const token_id> tokens) {
-  for (; n_seen_ < tokens.size(); ++n_seen_) {
-    const std::size_t end = n_seen_;  // one past the last token of the n-gram
-    if (end >= 2) two_.at(tokens.subspan(end - 2, 2)) = static_cast<std::uint32_t>(end);
-    if (end >= 3) three_.at(tokens.subspan(end - 3, 3)) = static_cast<std::uint32_t>(end);
-  }
+  for (; n_seen_ < tokens.size(); ++n_seen_)
+    for (std::size_t i = 0; i < lengths.size(); ++i)
+      if (n_seen_ >= lengths[i])
+        ends_[i][slot_of(tokens.subspan(n_seen_ - lengths[i], lengths[i]), ends_[i].size())] =
+            static_cast<std::uint32_t>(n_seen_);
 }
 
 std::span<const token_id> prompt_lookup::guess(std::span<const token_id> tokens, std::size_t most) const {
-  const auto after = [&](const table& grams, std::size_t n) -> std::span<const token_id> {
-    if (tokens.size() < n) return {};
-    const auto end = tokens.last(n);
-    const std::size_t at = grams.find(end);
-    if (at < n || at >= tokens.size()) return {};
-    if (!std::ranges::equal(tokens.subspan(at - n, n), end)) return {};  // another with the same hash
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    const std::size_t n = lengths[i];
+    if (tokens.size() < n) continue;
+    const auto last = tokens.last(n);
+    const std::size_t at = ends_[i][slot_of(last, ends_[i].size())];
+    if (at < n || at >= tokens.size()) continue;
+    if (!std::ranges::equal(tokens.subspan(at - n, n), last)) continue;  // another with the same hash
     return tokens.subspan(at, std::min(most, tokens.size() - at));
-  };
-  const auto best = after(three_, 3);
-  return best.empty() ? after(two_, 2) : best;
+  }
+  return {};
 }
 
 }  // namespace troupe

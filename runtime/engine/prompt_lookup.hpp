@@ -3,11 +3,12 @@
 // al., "Inference with Reference", 2023). Answers that quote their prompt - edits, summaries, code, plans - are guessed
 // well; others are not, and cost a look-up in a hash a token.
 //
-// Memory: 16 bytes a token and n-gram length. No allocation after reserve().
+// Memory: 16 bytes a token. No allocation after reserve().
 #pragma once
 
 #include "base/ids.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,16 +29,11 @@ class prompt_lookup {
   std::span<const token_id> guess(std::span<const token_id> tokens, std::size_t most) const;
 
  private:
-  // Where each n-gram last ended, by its hash. A collision only makes a bad guess, so keys are not kept apart.
-  struct table {
-    std::vector<std::uint32_t> ends;  // a power of two; 0: free
-    void reserve(std::size_t n_tokens);
-    std::uint32_t& at(std::span<const token_id> gram);
-    std::uint32_t find(std::span<const token_id> gram) const;
-  };
+  static constexpr std::array<std::size_t, 2> lengths = {3, 2};  // of n-grams; the first goes first
 
-  table three_;
-  table two_;
+  // For each length where an n-gram last ended, by its hash; a power of two, 0: free. Of two with the same hash the
+  // later one stays.
+  std::array<std::vector<std::uint32_t>, lengths.size()> ends_;
   std::size_t n_seen_ = 0;  // n-grams that end before this token are in the tables
 };
 

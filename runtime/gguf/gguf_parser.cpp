@@ -19,10 +19,12 @@ class parser {
   result<contents> run();
 
  private:
-  result<> note_position(std::vector<std::uint32_t>& offsets) const;
   result<> read_metadata(std::uint64_t n_keys);
   result<std::uint64_t> read_alignment() const;
   result<> read_tensors(std::uint64_t n_tensors);
+  template <class Read, class NameAt>
+  result<> index(std::uint64_t n, std::string_view what, std::vector<std::uint32_t>& offsets,
+                 std::vector<std::uint32_t>& by_name, Read read, NameAt name_at);
   result<> place_tensors(std::uint64_t alignment);
   result<> check_place(const tensor_entry& entry, std::uint64_t alignment) const;
   result<> check_overlap() const;
@@ -31,34 +33,31 @@ class parser {
   contents contents_;
 };
 
-result<> parser::note_position(std::vector<std::uint32_t>& offsets) const {
-  if (reader_.position() > std::numeric_limits<std::uint32_t>::max())
-    return reader_.fail(errc::unsupported, "the keys and the descriptions of tensors take more than 4 GiB.");
-  offsets.push_back(static_cast<std::uint32_t>(reader_.position()));
-  return {};
-}
-
-// Sorts offsets by the name at each. The first of two that have the same name, if any.
-template <class NameAt>
-std::optional<std::uint32_t> sort_by_name(std::vector<std::uint32_t>& offsets, NameAt name_at) {
-  std::sort(offsets.begin(), offsets.end(), [&](auto a, auto b) { return name_at(a) < name_at(b); });
+// Reads n descriptions and notes where each begins, in the file's order and in that of their names, of which no two are
+// alike.
+template <class Read, class NameAt>
+result<> parser::index(std::uint64_t n, std::string_view what, std::vector<std::uint32_t>& offsets,
+                       std::vector<std::uint32_t>& by_name, Read read, NameAt name_at) {
+  offsets.reserve(n);
+  for (std::uint64_t i = 0; i < n; ++i) {
+    if (reader_.position() > std::numeric_limits<std::uint32_t>::max())
+      return reader_.fail(errc::unsupported, "the keys and the descriptions of tensors take more than 4 GiB.");
+    offsets.push_back(static_cast<std::uint32_t>(reader_.position()));
+    if (const auto entry = read(); !entry) return entry.error();
+  }
+  by_name = offsets;
+  std::sort(by_name.begin(), by_name.end(), [&](auto a, auto b) { return name_at(a) < name_at(b); });
   const auto twin =
-      std::adjacent_find(offsets.begin(), offsets.end(), [&](auto a, auto b) { return name_at(a) == name_at(b); });
-  if (twin == offsets.end()) return std::nullopt;
-  return *twin;
+      std::adjacent_find(by_name.begin(), by_name.end(), [&](auto a, auto b) { return name_at(a) == name_at(b); });
+  if (twin == by_name.end()) return {};
+  return reader_.fail(errc::corrupt,
+                      "the " + std::string(what) + " " + quoted(name_at(*twin)) + " appears more than once.");
 }
 
 result<> parser::read_metadata(std::uint64_t n_keys) {
-  contents_.entries.reserve(n_keys);
-  for (std::uint64_t i = 0; i < n_keys; ++i) {
-    if (const auto noted = note_position(contents_.entries); !noted) return noted.error();
-    if (const auto entry = reader_.read_entry(); !entry) return entry.error();
-  }
-  contents_.entries_by_key = contents_.entries;
-  const auto twin = sort_by_name(contents_.entries_by_key, [this](std::uint32_t at) { return contents_.key_at(at); });
-  if (twin)
-    return reader_.fail(errc::corrupt, "the key " + quoted(contents_.key_at(*twin)) + " appears more than once.");
-  return {};
+  return index(
+      n_keys, "key", contents_.entries, contents_.entries_by_key, [this] { return reader_.read_entry(); },
+      [this](std::uint32_t at) { return contents_.key_at(at); });
 }
 
 result<std::uint64_t> parser::read_alignment() const {
@@ -73,16 +72,9 @@ result<std::uint64_t> parser::read_alignment() const {
 }
 
 result<> parser::read_tensors(std::uint64_t n_tensors) {
-  contents_.tensors.reserve(n_tensors);
-  for (std::uint64_t i = 0; i < n_tensors; ++i) {
-    if (const auto noted = note_position(contents_.tensors); !noted) return noted.error();
-    if (const auto entry = reader_.read_tensor(); !entry) return entry.error();
-  }
-  contents_.tensors_by_name = contents_.tensors;
-  const auto twin = sort_by_name(contents_.tensors_by_name, [this](std::uint32_t at) { return contents_.name_at(at); });
-  if (twin)
-    return reader_.fail(errc::corrupt, "the tensor " + quoted(contents_.name_at(*twin)) + " appears more than once.");
-  return {};
+  return index(
+      n_tensors, "tensor", contents_.tensors, contents_.tensors_by_name, [this] { return reader_.read_tensor(); },
+      [this](std::uint32_t at) { return contents_.name_at(at); });
 }
 
 result<> parser::place_tensors(std::uint64_t alignment) {

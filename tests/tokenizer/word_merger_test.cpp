@@ -2,14 +2,12 @@
 
 #include "base/random.hpp"
 #include "catch.hpp"
+#include "gguf/raw_gguf.hpp"
 #include "vocabulary_file.hpp"
 
-#include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,18 +15,6 @@
 using namespace troupe;
 
 namespace {
-
-// An array of strings as a GGUF file has it: each behind its length.
-std::vector<std::byte> in_file(const std::vector<std::string>& strings) {
-  std::vector<std::byte> bytes;
-  for (const std::string& text : strings) {
-    const auto length = std::bit_cast<std::array<std::byte, 8>>(std::uint64_t{text.size()});
-    bytes.insert(bytes.end(), length.begin(), length.end());
-    const auto characters = std::as_bytes(std::span(text));
-    bytes.insert(bytes.end(), characters.begin(), characters.end());
-  }
-  return bytes;
-}
 
 // A vocabulary over the letters a to d (and not e), grown by random merges.
 struct random_vocabulary {
@@ -48,12 +34,21 @@ struct random_vocabulary {
   }
 
   vocabulary words() const {
-    const auto bytes = in_file(tokens);
-    return *vocabulary::read({bytes.data(), tokens.size()}, std::vector<std::int32_t>(tokens.size(), 1));
+    const auto file = written(tokens);
+    return *vocabulary::read({file.bytes().data() + gguf::header_bytes, tokens.size()},
+                             std::vector<std::int32_t>(tokens.size(), 1));
   }
   merge_table table(const vocabulary& words) const {
-    const auto bytes = in_file(merges);
-    return *merge_table::read({bytes.data(), merges.size()}, words);
+    const auto file = written(merges);
+    return *merge_table::read({file.bytes().data() + gguf::header_bytes, merges.size()}, words);
+  }
+
+ private:
+  static test::raw_gguf written(const std::vector<std::string>& strings) {
+    test::raw_gguf file(0, 0);
+    for (const std::string& text : strings)
+      file.string(text);
+    return file;
   }
 };
 
