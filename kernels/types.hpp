@@ -7,15 +7,26 @@
 
 namespace troupe::kernels {
 
-/// How weights lie in a model file. Block formats are ggml's: 32 weights a block.
+/// How weights lie in a model file. Block formats are ggml's: 32 weights a block, or 256 in the K formats, which have
+/// a scale s (and a minimum u) for each 32 or 16 of them. block_codes.hpp unpacks them.
 enum class weight_type : std::uint8_t {
   f32,
   f16,
   bf16,
   q8_0,  // {f16 d; i8 q[32]}                     w = d q
   q4_0,  // {f16 d; u8 q[16]}                     w = d (q - 8); low nibbles are weights 0..15, high nibbles 16..31
-  q4_1   // {f16 d; f16 m; u8 q[16]}              w = d q + m
+  q4_1,  // {f16 d; f16 m; u8 q[16]}              w = d q + m
+  q5_0,  // {f16 d; u8 h[4]; u8 q[16]}            w = d (q - 16); bit i of h is the fifth bit of weight i
+  q5_1,  // {f16 d; f16 m; u8 h[4]; u8 q[16]}     w = d q + m
+  q4_k,  // {f16 d; f16 n; u8 su[12]; u8 q[128]}  w = d s q - n u; 8 pairs (s, u) of 6 bits each in su
+  q5_k,  // {f16 d; f16 n; u8 su[12]; u8 h[32]; u8 q[128]}  the same with 5 bits
+  q6_k   // {u8 q[128]; u8 h[64]; i8 s[16]; f16 d}          w = d s (q - 32)
 };
+
+/// All of them, for whatever walks them.
+inline constexpr weight_type weight_types[] = {
+    weight_type::f32,  weight_type::f16,  weight_type::bf16, weight_type::q8_0, weight_type::q4_0, weight_type::q4_1,
+    weight_type::q5_0, weight_type::q5_1, weight_type::q4_k, weight_type::q5_k, weight_type::q6_k};
 
 /// As ggml's tools write them.
 constexpr std::string_view to_string(weight_type type) {
@@ -32,26 +43,61 @@ constexpr std::string_view to_string(weight_type type) {
       return "Q4_0";
     case weight_type::q4_1:
       return "Q4_1";
+    case weight_type::q5_0:
+      return "Q5_0";
+    case weight_type::q5_1:
+      return "Q5_1";
+    case weight_type::q4_k:
+      return "Q4_K";
+    case weight_type::q5_k:
+      return "Q5_K";
+    case weight_type::q6_k:
+      return "Q6_K";
   }
   return "unknown";
 }
 
-/// Bytes of a row of n weights in the file; 0 when n is not a whole number of blocks.
-constexpr std::size_t row_bytes(weight_type type, std::size_t n) {
+/// The least that stands alone in the file: one weight, or a block that shares its scales.
+struct weight_block {
+  std::uint32_t weights = 1;
+  std::uint32_t bytes = 0;
+};
+
+constexpr weight_block block_of(weight_type type) {
   switch (type) {
     case weight_type::f32:
-      return n * 4;
+      return {1, 4};
     case weight_type::f16:
     case weight_type::bf16:
-      return n * 2;
+      return {1, 2};
     case weight_type::q8_0:
-      return n % 32 ? 0 : n / 32 * 34;
+      return {32, 2 + 32};
     case weight_type::q4_0:
-      return n % 32 ? 0 : n / 32 * 18;
+      return {32, 2 + 16};
     case weight_type::q4_1:
-      return n % 32 ? 0 : n / 32 * 20;
+      return {32, 4 + 16};
+    case weight_type::q5_0:
+      return {32, 2 + 4 + 16};
+    case weight_type::q5_1:
+      return {32, 4 + 4 + 16};
+    case weight_type::q4_k:
+      return {256, 4 + 12 + 128};
+    case weight_type::q5_k:
+      return {256, 4 + 12 + 32 + 128};
+    case weight_type::q6_k:
+      return {256, 128 + 64 + 16 + 2};
   }
-  return 0;
+  return {};
+}
+
+constexpr bool is_block_format(weight_type type) {
+  return block_of(type).weights > 1;
+}
+
+/// Bytes of a row of n weights in the file; 0 when n is not a whole number of blocks.
+constexpr std::size_t row_bytes(weight_type type, std::size_t n) {
+  const weight_block block = block_of(type);
+  return n % block.weights ? 0 : n / block.weights * block.bytes;
 }
 
 /// How the rows that multiply a weight matrix are held.

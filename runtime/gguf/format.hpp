@@ -103,12 +103,17 @@ struct weight_type_id {
   std::uint32_t file_type;  // in general.file_type, of a file whose matrices are mostly this
 };
 
-inline constexpr std::array<weight_type_id, 6> weight_type_ids = {{{kernels::weight_type::f32, 0, 0},
-                                                                   {kernels::weight_type::f16, 1, 1},
-                                                                   {kernels::weight_type::q4_0, 2, 2},
-                                                                   {kernels::weight_type::q4_1, 3, 3},
-                                                                   {kernels::weight_type::q8_0, 8, 7},
-                                                                   {kernels::weight_type::bf16, 30, 32}}};
+inline constexpr std::array<weight_type_id, 11> weight_type_ids = {{{kernels::weight_type::f32, 0, 0},
+                                                                    {kernels::weight_type::f16, 1, 1},
+                                                                    {kernels::weight_type::q4_0, 2, 2},
+                                                                    {kernels::weight_type::q4_1, 3, 3},
+                                                                    {kernels::weight_type::q5_0, 6, 8},
+                                                                    {kernels::weight_type::q5_1, 7, 9},
+                                                                    {kernels::weight_type::q8_0, 8, 7},
+                                                                    {kernels::weight_type::q4_k, 12, 15},
+                                                                    {kernels::weight_type::q5_k, 13, 17},
+                                                                    {kernels::weight_type::q6_k, 14, 18},
+                                                                    {kernels::weight_type::bf16, 30, 32}}};
 
 /// The weight type with this number in a file; nullopt when this build does not read it.
 constexpr std::optional<kernels::weight_type> find_weight_type(std::uint32_t ggml_id) {

@@ -1,6 +1,7 @@
 #include "runtime/gguf/quantize.hpp"
 
 #include "base/assert.hpp"
+#include "runtime/gguf/quantize_k.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,12 +25,22 @@ std::uint8_t clamp_code(float value, int max) {
   return static_cast<std::uint8_t>(std::clamp(static_cast<int>(value), 0, max));
 }
 
+using code_array = std::array<std::uint8_t, block_weights>;
+
 // Weight i in the low nibble of byte i, weight i + 16 in its high nibble.
-std::array<std::uint8_t, 16> pack_nibbles(const std::array<std::uint8_t, block_weights>& codes) {
+std::array<std::uint8_t, 16> pack_nibbles(const code_array& codes) {
   std::array<std::uint8_t, 16> packed = {};
   for (std::size_t i = 0; i < packed.size(); ++i)
-    packed[i] = static_cast<std::uint8_t>(codes[i] | (codes[i + 16] << 4));
+    packed[i] = static_cast<std::uint8_t>((codes[i] & 15) | (codes[i + 16] << 4));
   return packed;
+}
+
+// Bit i is the fifth bit of weight i.
+std::uint32_t fifth_bits(const code_array& codes) {
+  std::uint32_t bits = 0;
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    bits |= std::uint32_t{codes[i]} >> 4 << i;
+  return bits;
 }
 
 std::byte* quantize_q8_0(block weights, std::byte* out) {
@@ -45,29 +56,44 @@ std::byte* quantize_q8_0(block weights, std::byte* out) {
   return put(out, codes);
 }
 
-std::byte* quantize_q4_0(block weights, std::byte* out) {
-  // The weight of largest magnitude gets code 0, which stands for -8: the side with one code more.
+/// Codes 0 .. 2^Bits - 1 around a zero in the middle: d (q - 2^(Bits - 1)).
+template <int Bits>
+std::byte* quantize_centred(block weights, std::byte* out) {
+  // The weight of largest magnitude gets code 0, which stands for the far end of the side with one code more.
+  constexpr int zero = 1 << (Bits - 1);
   const float extreme =
       *std::max_element(weights.begin(), weights.end(), [](float a, float b) { return std::abs(a) < std::abs(b); });
-  const float scale = extreme / -8.0f;
+  const float scale = extreme / -float{zero};
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
   out = put(out, to_half(scale));
-  std::array<std::uint8_t, block_weights> codes = {};
+  code_array codes = {};
   for (std::size_t i = 0; i < block_weights; ++i)
-    codes[i] = clamp_code(weights[i] * inverse + 8.5f, 15);
+    codes[i] = clamp_code(weights[i] * inverse + (zero + 0.5f), 2 * zero - 1);
+  if (Bits == 5) out = put(out, fifth_bits(codes));
   return put(out, pack_nibbles(codes));
 }
 
-std::byte* quantize_q4_1(block weights, std::byte* out) {
+/// Codes 0 .. 2^Bits - 1 from the least weight up: d q + m.
+template <int Bits>
+std::byte* quantize_affine(block weights, std::byte* out) {
+  constexpr int most = (1 << Bits) - 1;
   const auto [min, max] = std::minmax_element(weights.begin(), weights.end());
-  const float scale = (*max - *min) / 15.0f;
+  const float scale = (*max - *min) / most;
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   out = put(out, to_half(scale));
   out = put(out, to_half(*min));
-  std::array<std::uint8_t, block_weights> codes = {};
+  code_array codes = {};
   for (std::size_t i = 0; i < block_weights; ++i)
-    codes[i] = clamp_code((weights[i] - *min) * inverse + 0.5f, 15);
+    codes[i] = clamp_code((weights[i] - *min) * inverse + 0.5f, most);
+  if (Bits == 5) out = put(out, fifth_bits(codes));
   return put(out, pack_nibbles(codes));
+}
+
+template <std::size_t Weights, class Quantize>
+std::byte* quantize_blocks(std::span<const float> row, std::byte* out, const Quantize& one) {
+  for (std::size_t i = 0; i < row.size(); i += Weights)
+    out = one(row.subspan(i).first<Weights>(), out);
+  return out;
 }
 
 std::byte* quantize_row(std::span<const float> row, kernels::weight_type type, std::byte* out) {
@@ -85,15 +111,21 @@ std::byte* quantize_row(std::span<const float> row, kernels::weight_type type, s
         out = put(out, to_bfloat16(w));
       return out;
     case weight_type::q8_0:
+      return quantize_blocks<block_weights>(row, out, quantize_q8_0);
     case weight_type::q4_0:
+      return quantize_blocks<block_weights>(row, out, quantize_centred<4>);
     case weight_type::q4_1:
-      break;
-  }
-  for (std::size_t i = 0; i < row.size(); i += block_weights) {
-    const block weights(row.subspan(i).first<block_weights>());
-    if (type == weight_type::q8_0) out = quantize_q8_0(weights, out);
-    if (type == weight_type::q4_0) out = quantize_q4_0(weights, out);
-    if (type == weight_type::q4_1) out = quantize_q4_1(weights, out);
+      return quantize_blocks<block_weights>(row, out, quantize_affine<4>);
+    case weight_type::q5_0:
+      return quantize_blocks<block_weights>(row, out, quantize_centred<5>);
+    case weight_type::q5_1:
+      return quantize_blocks<block_weights>(row, out, quantize_affine<5>);
+    case weight_type::q4_k:
+      return quantize_blocks<k_block_weights>(row, out, quantize_q4_k);
+    case weight_type::q5_k:
+      return quantize_blocks<k_block_weights>(row, out, quantize_q5_k);
+    case weight_type::q6_k:
+      return quantize_blocks<k_block_weights>(row, out, quantize_q6_k);
   }
   return out;
 }

@@ -7,7 +7,6 @@ namespace troupe {
 namespace {
 
 using kernels::activation_format;
-using kernels::weight_type;
 
 /// What reading one tile of a column's weights costs, in bytes: at few rows, memory is the limit.
 std::uint64_t tile_cost(const linear_column& column, std::uint32_t tile) {
@@ -49,8 +48,7 @@ result<linear_runner> linear_runner::create(const kernels::table& table, thread_
   runner.scratch_stride_ = max_inputs;
   runner.scratch_.resize(pool.size() * (1 + max_terms) * runner.scratch_stride_);
   std::array<std::size_t, n_formats> row_bytes{};  // 0: a format the table does not use
-  for (const auto type : {weight_type::f32, weight_type::f16, weight_type::bf16, weight_type::q8_0, weight_type::q4_0,
-                          weight_type::q4_1}) {
+  for (const auto type : kernels::weight_types) {
     const activation_format format = table.activation_format_for(type);
     row_bytes[static_cast<std::size_t>(format)] = table.activation_bytes(format, max_inputs);
   }

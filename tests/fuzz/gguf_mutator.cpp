@@ -191,7 +191,7 @@ std::vector<std::byte> random_gguf(std::uint64_t seed) {
     writer.add("key." + std::to_string(i), random_value(random));
   for (std::uint64_t i = random.below(6); i > 0; --i) {
     const kernels::weight_type type = gguf::weight_type_ids[random.below(gguf::weight_type_ids.size())].type;
-    std::vector<std::uint64_t> dims = {32 * (1 + random.below(2))};
+    std::vector<std::uint64_t> dims = {std::max(32u, kernels::block_of(type).weights) * (1 + random.below(2))};
     std::uint64_t rows = 1;
     while (dims.size() < gguf::max_dims && random.below(2) == 0)
       rows *= dims.emplace_back(1 + random.below(3));

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "base/random.hpp"
 #include "catch.hpp"
+#include "kernels/table.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -24,20 +25,37 @@ double half_value(std::uint16_t bits) {
   return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
 }
 
-std::uint16_t load16(const std::byte* from) {
-  std::uint16_t bits = 0;
-  std::memcpy(&bits, from, 2);
-  return bits;
+// The weights of whole rows, by the decoder that tests/kernels compares with another implementation.
+std::vector<float> decoded(weight_type type, const std::vector<std::byte>& bytes, std::size_t n) {
+  std::vector<float> weights(n);
+  kernels::reference().dequantize_row(type, bytes.data(), static_cast<std::uint32_t>(n), weights.data());
+  return weights;
 }
 
-// Weight i of one block, from the definitions beside kernels::weight_type.
-double block_value(weight_type type, const std::byte* block, std::size_t i) {
-  const double scale = half_value(load16(block));
-  if (type == weight_type::q8_0) return scale * static_cast<std::int8_t>(std::to_integer<std::uint8_t>(block[2 + i]));
-  const std::byte* nibbles = block + (type == weight_type::q4_0 ? 2 : 4);
-  const int byte = std::to_integer<int>(nibbles[i % 16]);
-  const int code = i < 16 ? byte & 15 : byte >> 4;
-  return type == weight_type::q4_0 ? scale * (code - 8) : scale * code + half_value(load16(block + 2));
+std::vector<weight_type> block_formats() {
+  std::vector<weight_type> formats;
+  for (const weight_type type : kernels::weight_types)
+    if (kernels::is_block_format(type)) formats.push_back(type);
+  return formats;
+}
+
+// The distance of neighbouring codes for weights of this largest magnitude and range.
+double code_step(weight_type type, double largest, double range) {
+  switch (type) {
+    case weight_type::q8_0:
+      return largest / 127;
+    case weight_type::q4_0:
+      return largest / 8;
+    case weight_type::q5_0:
+      return largest / 16;
+    case weight_type::q6_k:
+      return largest / 32;
+    case weight_type::q4_1:
+    case weight_type::q4_k:
+      return range / 15;
+    default:
+      return range / 31;
+  }
 }
 
 }  // namespace
@@ -73,42 +91,48 @@ TEST_CASE("bfloat16 is the upper half of a float, rounded to nearest even") {
 }
 
 TEST_CASE("block formats keep weights within their rounding") {
+  constexpr std::size_t n = 512;
   random_stream random(3);
-  for (int round = 0; round < 200; ++round) {
-    std::vector<float> weights(64);
+  for (int round = 0; round < 60; ++round) {
+    std::vector<float> weights(n);
     const double spread = std::pow(10.0, 4.0 * random.unit() - 3.0);
     const double shift = round % 3 == 0 ? spread : 0.0;
     for (float& w : weights)
       w = static_cast<float>(spread * (2.0 * random.unit() - 1.0) + shift);
-    for (const weight_type type : {weight_type::q8_0, weight_type::q4_0, weight_type::q4_1}) {
-      const auto bytes = gguf::quantize(weights, 64, type);
-      REQUIRE(bytes.size() == kernels::row_bytes(type, 64));
-      for (std::size_t i = 0; i < 64; ++i) {
-        const std::byte* block = bytes.data() + i / 32 * kernels::row_bytes(type, 32);
-        const auto first = weights.begin() + static_cast<std::ptrdiff_t>(i / 32 * 32);
-        const auto [low, high] = std::minmax_element(first, first + 32);
+    for (const weight_type type : block_formats()) {
+      CAPTURE(kernels::to_string(type), round);
+      const auto bytes = gguf::quantize(weights, n, type);
+      REQUIRE(bytes.size() == kernels::row_bytes(type, n));
+      const auto back = decoded(type, bytes, n);
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t alike = kernels::block_of(type).weights;  // share the rounding of their scales
+        const auto first = weights.begin() + static_cast<std::ptrdiff_t>(i / alike * alike);
+        auto [low, high] = std::minmax_element(first, first + static_cast<std::ptrdiff_t>(alike));
         const double largest = std::max(std::abs(*low), std::abs(*high));
-        const double step = type == weight_type::q8_0   ? largest / 127
-                            : type == weight_type::q4_0 ? largest / 8
-                                                        : (*high - *low) / 15.0;
-        // Half a step; a whole one where q4_0 has no code for the far end; and the half-precision scale and minimum.
-        const double bound = (type == weight_type::q4_0 ? 1.0 : 0.5) * step + 2e-3 * largest;
-        REQUIRE(std::abs(block_value(type, block, i % 32) - weights[i]) <= bound);
+        const double least = alike > 32 ? std::min(*low, 0.0f) : *low;  // the K formats' minimum is not above 0
+        const double step = code_step(type, largest, *high - least);
+        // Half a step; a whole one where a centred format has no code for the far end; the half-precision scale and
+        // minimum, subnormal where weights are small; and, of the K formats, scale and minimum in 64 or 128 steps.
+        const bool centred = type == weight_type::q4_0 || type == weight_type::q5_0 || type == weight_type::q6_k;
+        const double most_steps = (*high - least + largest) / step * (alike > 32 ? 128 : 1);
+        const double bound = (centred ? 1.0 : 0.5) * step + 2e-3 * largest + most_steps * 0x1p-25 +
+                             (alike > 32 ? (*high - least) / 50 : 0.0);
+        REQUIRE(std::abs(back[i] - weights[i]) <= bound);
       }
     }
   }
 }
 
 TEST_CASE("a block of zeros, and of one value, is exact") {
-  const std::vector<float> zeros(32, 0.0f);
-  const std::vector<float> ones(32, 1.0f);
-  for (const weight_type type : {weight_type::q8_0, weight_type::q4_0, weight_type::q4_1}) {
-    const auto zero = gguf::quantize(zeros, 32, type);
-    const auto one = gguf::quantize(ones, 32, type);
-    for (std::size_t i = 0; i < 32; ++i) {
-      CHECK(block_value(type, zero.data(), i) == 0.0);
-      CHECK(std::abs(block_value(type, one.data(), i) - 1.0) < 1e-3);
-    }
+  constexpr std::size_t n = 256;
+  const std::vector<float> zeros(n, 0.0f);
+  const std::vector<float> ones(n, 1.0f);
+  for (const weight_type type : block_formats()) {
+    CAPTURE(kernels::to_string(type));
+    for (const float weight : decoded(type, gguf::quantize(zeros, n, type), n))
+      CHECK(weight == 0.0f);
+    for (const float weight : decoded(type, gguf::quantize(ones, n, type), n))
+      CHECK(std::abs(weight - 1.0f) < 1e-3f);
   }
 }
 

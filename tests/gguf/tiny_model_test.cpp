@@ -13,30 +13,31 @@ using namespace troupe;
 using kernels::weight_type;
 
 TEST_CASE("a tiny model is whole, in every weight type") {
-  for (const weight_type type : {weight_type::f32, weight_type::f16, weight_type::bf16, weight_type::q8_0,
-                                 weight_type::q4_0, weight_type::q4_1}) {
+  for (const weight_type type : kernels::weight_types) {
     for (const bool tied : {true, false}) {
       tiny_model_options options;
       options.weights = options.embeddings = type;
       options.tied_output = tied;
       options.n_layers = 3;
+      const std::uint32_t n_embd = options.n_embd = std::max(64u, kernels::block_of(type).weights);
+      options.n_ff = 2 * n_embd;
       const auto bytes = build_tiny_model(options);
       const auto parsed = gguf_file::parse(bytes);
       REQUIRE(parsed);
       const gguf_file& file = **parsed;
       CHECK(file.get_string("general.architecture") == "llama");
       CHECK(file.get_uint("llama.block_count") == 3U);
-      CHECK(file.get_uint("llama.rope.dimension_count") == 16U);
+      CHECK(file.get_uint("llama.rope.dimension_count") == n_embd / 4);
       CHECK(file.n_tensors() == 3 * 9 + (tied ? 2 : 3));
       CHECK(file.find_tensor("output.weight").has_value() != tied);
       for (const std::string layer : {"0", "1", "2"}) {
         const auto k = file.find_tensor("blk." + layer + ".attn_k.weight");
         REQUIRE(k);
         CHECK(k->type == type);
-        CHECK(k->dims == std::vector<std::uint64_t>{64, 32});
+        CHECK(k->dims == std::vector<std::uint64_t>{n_embd, n_embd / 2});
         const auto down = file.find_tensor("blk." + layer + ".ffn_down.weight");
         REQUIRE(down);
-        CHECK(down->dims == std::vector<std::uint64_t>{128, 64});
+        CHECK(down->dims == std::vector<std::uint64_t>{2 * n_embd, n_embd});
         CHECK(file.find_tensor("blk." + layer + ".attn_norm.weight")->type == weight_type::f32);
       }
     }

@@ -54,6 +54,35 @@ inline void append_u16(std::vector<std::byte>& bytes, std::uint16_t value) {
   bytes.push_back(static_cast<std::byte>(value >> 8));
 }
 
+inline bool has_offset(weight_type type) {
+  return type == weight_type::q4_1 || type == weight_type::q5_1 || type == weight_type::q4_k ||
+         type == weight_type::q5_k;
+}
+
+/// Of d, such that weights are near 0.1.
+inline float typical_scale(weight_type type) {
+  switch (type) {
+    case weight_type::q8_0:
+      return 0.001f;
+    case weight_type::q5_0:
+    case weight_type::q5_1:
+      return 0.01f;
+    case weight_type::q4_k:
+    case weight_type::q5_k:
+      return 0.0003f;
+    case weight_type::q6_k:
+      return 0.0001f;
+    default:
+      return 0.02f;
+  }
+}
+
+/// n, or as much more as makes whole blocks.
+inline std::uint32_t whole_blocks(weight_type type, std::uint32_t n) {
+  const std::uint32_t block = block_of(type).weights;
+  return (n + block - 1) / block * block;
+}
+
 /// n_out rows of n_in weights as they lie in a file. Quants are uniform over all their values, -128 included; scales
 /// differ in size and sign.
 inline std::vector<std::byte> random_weights(random_stream& random, weight_type type, std::size_t n_out,
@@ -65,11 +94,19 @@ inline std::vector<std::byte> random_weights(random_stream& random, weight_type 
       bytes.push_back(static_cast<std::byte>(random.below(256)));
   };
   const auto scale = [&](float size) { return float_to_f16(size * random_normal(random)); };
-  if (type == weight_type::q8_0 || type == weight_type::q4_0 || type == weight_type::q4_1) {
-    for (std::size_t b = 0; b < n_out * n_in / 32; ++b) {
-      append_u16(bytes, scale(type == weight_type::q8_0 ? 0.001f : 0.02f));
-      if (type == weight_type::q4_1) append_u16(bytes, scale(0.1f));
-      append_quants(type == weight_type::q8_0 ? 32 : 16);
+  if (is_block_format(type)) {
+    const float size = typical_scale(type);
+    for (std::size_t b = 0; b < n_out * n_in / block_of(type).weights; ++b) {
+      const std::size_t n = block_of(type).bytes;
+      if (type == weight_type::q6_k) {
+        append_quants(n - 2);
+        append_u16(bytes, scale(size));
+        continue;
+      }
+      append_u16(bytes, scale(size));
+      if (has_offset(type))
+        append_u16(bytes, scale(type == weight_type::q4_1 || type == weight_type::q5_1 ? 0.1f : size));
+      append_quants(n - (has_offset(type) ? 4 : 2));
     }
     return bytes;
   }
@@ -87,9 +124,6 @@ inline std::vector<std::byte> random_weights(random_stream& random, weight_type 
   }
   return bytes;
 }
-
-inline constexpr weight_type all_weight_types[] = {weight_type::f32,  weight_type::f16,  weight_type::bf16,
-                                                   weight_type::q8_0, weight_type::q4_0, weight_type::q4_1};
 
 /// Equal bit for bit: NaNs equal themselves, 0 differs from -0.
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {

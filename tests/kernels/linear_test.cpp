@@ -21,7 +21,9 @@ struct shape {
 /// Shapes of whole blocks, n_out on and off the tiles; and, for the float formats, odd n_in as well.
 std::vector<shape> shapes_for(weight_type type) {
   std::vector<shape> shapes = {{1, 32}, {16, 64}, {17, 96}, {31, 32}, {40, 576}, {64, 1536}};
-  if (row_bytes(type, 1) != 0) shapes.insert(shapes.end(), {{1, 1}, {7, 33}, {23, 100}});
+  for (shape& s : shapes)
+    s.n_in = whole_blocks(type, s.n_in);
+  if (!is_block_format(type)) shapes.insert(shapes.end(), {{1, 1}, {7, 33}, {23, 100}});
   return shapes;
 }
 
@@ -51,7 +53,7 @@ void check_against_reference(const table& kernels, weight_type type, shape s, st
 
 TEST_CASE("linear layers stay within their error bound", "[linear]") {
   for (const table* kernels : available())
-    for (const weight_type type : all_weight_types)
+    for (const weight_type type : weight_types)
       for (const shape s : shapes_for(type))
         for (std::size_t n_rows = 1; n_rows <= 9; ++n_rows)
           check_against_reference(*kernels, type, s, n_rows);
@@ -60,9 +62,9 @@ TEST_CASE("linear layers stay within their error bound", "[linear]") {
 TEST_CASE("the typical error of a linear layer is far below its bound", "[linear]") {
   // The worst case needs all roundings to conspire; a wrong scale or a swapped group would pass it, but not this.
   constexpr std::uint32_t n_out = 64;
-  constexpr std::uint32_t n_in = 1536;
   for (const table* kernels : available()) {
-    for (const weight_type type : all_weight_types) {
+    for (const weight_type type : weight_types) {
+      const std::uint32_t n_in = whole_blocks(type, 1536);
       CAPTURE(kernels->isa, to_string(type));
       random_stream random(7);
       const std::vector<std::byte> weights = random_weights(random, type, n_out, n_in);
@@ -83,10 +85,10 @@ TEST_CASE("the typical error of a linear layer is far below its bound", "[linear
 
 TEST_CASE("a row's bits do not depend on the rows beside it", "[linear][rule5]") {
   constexpr std::uint32_t n_out = 88;
-  constexpr std::uint32_t n_in = 576;
   constexpr std::size_t n_rows = 300;  // more than one panel of the activations
   for (const table* kernels : available()) {
-    for (const weight_type type : all_weight_types) {
+    for (const weight_type type : weight_types) {
+      const std::uint32_t n_in = whole_blocks(type, 576);
       CAPTURE(kernels->isa, to_string(type));
       random_stream random(11);
       const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
@@ -106,9 +108,9 @@ TEST_CASE("a row's bits do not depend on the rows beside it", "[linear][rule5]")
 
 TEST_CASE("an output's bits do not depend on the range it is computed in", "[linear][rule5]") {
   constexpr std::uint32_t n_out = 150;
-  constexpr std::uint32_t n_in = 96;
   for (const table* kernels : available()) {
-    for (const weight_type type : all_weight_types) {
+    for (const weight_type type : weight_types) {
+      const std::uint32_t n_in = whole_blocks(type, 96);
       CAPTURE(kernels->isa, to_string(type));
       random_stream random(12);
       const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
@@ -129,26 +131,59 @@ TEST_CASE("an output's bits do not depend on the range it is computed in", "[lin
   }
 }
 
+namespace {
+
+/// A block whose codes are all `code`, with d = 1, offset = 2 and, in the K formats, scales and minima of all bits set
+/// (63; -1 in q6_k) or q6_k's most negative one.
+std::vector<std::byte> extreme_block(weight_type type, unsigned char code, unsigned char scales) {
+  std::vector<std::byte> block;
+  if (type != weight_type::q6_k) append_u16(block, float_to_f16(1.0f));
+  if (has_offset(type)) append_u16(block, float_to_f16(2.0f));
+  const std::size_t end = block_of(type).bytes - (type == weight_type::q6_k ? 2 : 0);
+  block.resize(end, static_cast<std::byte>(code));
+  if (type == weight_type::q4_k || type == weight_type::q5_k)
+    std::fill_n(block.begin() + 4, 12, static_cast<std::byte>(scales));
+  if (type == weight_type::q6_k) {
+    std::fill_n(block.begin() + 192, 16, static_cast<std::byte>(scales));
+    append_u16(block, float_to_f16(1.0f));
+  }
+  return block;
+}
+
+}  // namespace
+
 TEST_CASE("weights and activations at their extremes do not overflow", "[linear]") {
   // Every quant at its largest magnitude, every activation too, all of one sign: the largest sums there are.
-  constexpr std::uint32_t n_in = 64;
+  struct extreme {
+    weight_type type;
+    unsigned char code, scales;
+    float weight;
+  };
+  constexpr extreme extremes[] = {
+      {weight_type::q8_0, 0x80, 0, -128.0f},
+      {weight_type::q8_0, 0x7f, 0, 127.0f},
+      {weight_type::q4_0, 0x00, 0, -8.0f},
+      {weight_type::q4_1, 0xff, 0, 17.0f},
+      {weight_type::q5_0, 0x00, 0, -16.0f},
+      {weight_type::q5_0, 0xff, 0, 15.0f},
+      {weight_type::q5_1, 0xff, 0, 33.0f},
+      {weight_type::q4_k, 0xff, 0xff, 63.0f * 15 - 2 * 63},
+      {weight_type::q5_k, 0xff, 0xff, 63.0f * 31 - 2 * 63},
+      {weight_type::q6_k, 0x00, 0x80, 32.0f * 128},
+      {weight_type::q6_k, 0xff, 0x80, -31.0f * 128},
+      {weight_type::q6_k, 0x00, 0x7f, -32.0f * 127},
+  };
   for (const table* kernels : available()) {
-    for (const auto& [type, quant] : {std::pair{weight_type::q8_0, 0x80}, std::pair{weight_type::q8_0, 0x7f},
-                                      std::pair{weight_type::q4_0, 0x00}, std::pair{weight_type::q4_1, 0xff}}) {
+    for (const extreme& e : extremes) {
       for (const float activation : {1.0f, -1.0f}) {
-        CAPTURE(kernels->isa, to_string(type), quant, activation);
-        std::vector<std::byte> row;
-        for (std::uint32_t b = 0; b < n_in / 32; ++b) {
-          append_u16(row, float_to_f16(1.0f));
-          if (type == weight_type::q4_1) append_u16(row, float_to_f16(2.0f));
-          row.insert(row.end(), type == weight_type::q8_0 ? 32 : 16, static_cast<std::byte>(quant));
-        }
-        const float weight = type == weight_type::q8_0   ? static_cast<float>(static_cast<signed char>(quant))
-                             : type == weight_type::q4_0 ? -8.0f
-                                                         : 17.0f;
+        CAPTURE(kernels->isa, to_string(e.type), e.code, activation);
+        const std::uint32_t n_in = 2 * block_of(e.type).weights;
+        std::vector<std::byte> row = extreme_block(e.type, e.code, e.scales);
+        const std::vector<std::byte> again = row;
+        row.insert(row.end(), again.begin(), again.end());
         const std::vector<float> x(n_in, activation);
-        const std::vector<float> y = packed_matrix(*kernels, type, row, 1, n_in).times(x);
-        const float expected = weight * activation * n_in;
+        const float expected = e.weight * activation * static_cast<float>(n_in);
+        const std::vector<float> y = packed_matrix(*kernels, e.type, row, 1, n_in).times(x);
         CHECK(std::abs(y[0] - expected) <= 1e-5f * std::abs(expected));
       }
     }
@@ -156,9 +191,9 @@ TEST_CASE("weights and activations at their extremes do not overflow", "[linear]
 }
 
 TEST_CASE("activations of any size and zeros are handled", "[linear]") {
-  constexpr std::uint32_t n_in = 96;
   for (const table* kernels : available()) {
-    for (const weight_type type : all_weight_types) {
+    for (const weight_type type : weight_types) {
+      const std::uint32_t n_in = whole_blocks(type, 96);
       random_stream random(13);
       const std::vector<std::byte> weights = random_weights(random, type, 20, n_in);
       const packed_matrix matrix(*kernels, type, weights, 20, n_in);
@@ -181,10 +216,10 @@ TEST_CASE("activations of any size and zeros are handled", "[linear]") {
 }
 
 TEST_CASE("an infinity or a NaN spoils its own row and no other", "[linear]") {
-  constexpr std::uint32_t n_in = 64;
   constexpr std::uint32_t n_out = 20;
   for (const table* kernels : available()) {
-    for (const weight_type type : all_weight_types) {
+    for (const weight_type type : weight_types) {
+      const std::uint32_t n_in = whole_blocks(type, 64);
       for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
                               std::numeric_limits<float>::quiet_NaN()}) {
         CAPTURE(kernels->isa, to_string(type), bad);

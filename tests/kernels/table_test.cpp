@@ -29,7 +29,7 @@ TEST_CASE("every table has every operation and rows of whole cache lines", "[tab
     CHECK((one->rms_norm && one->rope && one->silu_mul && one->add));
     CHECK((one->store_kv && one->attention && one->attention_scratch_bytes && one->argmax && one->log_sum_exp));
     CHECK(one->output_tile > 0);
-    for (const weight_type type : {weight_type::f32, weight_type::q8_0, weight_type::q4_1})
+    for (const weight_type type : weight_types)
       for (const std::uint32_t n_in : {32u, 96u, 576u})
         CHECK(one->activation_bytes(one->activation_format_for(type), n_in) % 64 == 0);
   }

@@ -126,15 +126,16 @@ std::vector<std::byte> floats_to_bytes(const std::vector<float>& values) {
 }  // namespace
 
 TEST_CASE("logits equal a naive double-precision forward pass", "[llama_model]") {
-  const std::vector<weight_type> types{weight_type::f32,  weight_type::f16,  weight_type::bf16,
-                                       weight_type::q8_0, weight_type::q4_0, weight_type::q4_1};
-  for (const weight_type type : types)
+  for (const weight_type type : kernels::weight_types)
     for (const bool tied : {true, false}) {
       CAPTURE(static_cast<int>(type), tied);
       const auto embeddings = tied ? type : weight_type::q8_0;
-      const bool quantised = kernels::row_bytes(type, 32) < 64 || embeddings == weight_type::q8_0;
-      check_against_naive(build_tiny_model({.weights = type, .embeddings = embeddings, .tied_output = tied}),
-                          quantised);
+      const bool quantised = kernels::is_block_format(type) || embeddings == weight_type::q8_0;
+      const std::uint32_t n_embd = std::max(64u, kernels::block_of(type).weights);
+      check_against_naive(
+          build_tiny_model(
+              {.n_embd = n_embd, .n_ff = 2 * n_embd, .weights = type, .embeddings = embeddings, .tied_output = tied}),
+          quantised);
     }
 }
 

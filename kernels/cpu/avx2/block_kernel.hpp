@@ -3,6 +3,8 @@
 //
 //   y += (d_w d_x) sum(w x) + m_w (d_x sum(x))     the second term only where the format has offsets
 //
+// In the K formats w is a code times the whole-number scale of its 16 or 32 weights, which madd multiplies for nothing.
+//
 // Both halves of a tile go together, so that an activation is broadcast once for 16 outputs. The statements for a row
 // are the same whatever Rows is, integers are exact and the two additions of a block are explicit FMAs: the bits of a
 // row do not depend on its neighbours.
@@ -11,12 +13,14 @@
 //
 //   static constexpr weight_type type;
 //   static constexpr int streams;          // see tile_loop.hpp
-//   static constexpr std::size_t quants_at;  // in a block of a tile
+//   static constexpr int most_rows;        // that fit the registers
 //   static constexpr bool has_offset;
-//   static __m256 offset(const std::byte* block, int h, __m256 d);  // m of half h, if has_offset
-//   template <int Rows> static void multiply(const std::byte* quants, const std::byte* const (&rows)[Rows],
+//   static __m256 offset(const std::byte* step, const std::byte* block, int h, __m256 d);  // m of half h, if
+//   has_offset template <int Rows> static void multiply(const std::byte* block, const std::byte* const (&rows)[Rows],
 //                                            std::size_t k, __m256i (&integers)[Rows][2]);
 //       // integers[r][h]: for the 8 outputs of half h the sum of weight times activation over inputs [k, k + 32)
+//
+// step: where d[16] is; block: where the scales of the 32 inputs, or else their codes are.
 #pragma once
 
 #include "kernels/cpu/avx2/tile_loop.hpp"
@@ -40,17 +44,30 @@ namespace {
 
 template <class Format>
 struct block_kernel {
-  static constexpr int most_rows = 4;  // 8 sums, 4 vectors of weights, an activation, a product, a constant: 15 of 16
+  static constexpr int most_rows = Format::most_rows;
   static constexpr int streams = Format::streams;
+  static constexpr step_layout layout = layout_of<Format::type>;
   static constexpr std::size_t step = tile_step_bytes<Format::type>;
-  static constexpr std::uint32_t depth = block;
+  static constexpr std::uint32_t depth = layout.depth;
 
   template <int Rows>
   [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows],
                                               std::uint32_t n_in, std::size_t k, __m256 (&sums)[Rows][2]) {
+    const std::byte* at = weights + layout.header_bytes;
+    for (std::uint32_t done = 0; done < depth; done += block) {
+      add_block<Rows>(weights, at, rows, n_in, k + done, sums);
+      at += layout.scale_bytes + layout.code_bytes;
+    }
+  }
+
+ private:
+  template <int Rows>
+  [[gnu::always_inline]] static void add_block(const std::byte* weights, const std::byte* at,
+                                               const std::byte* const (&rows)[Rows], std::uint32_t n_in, std::size_t k,
+                                               __m256 (&sums)[Rows][2]) {
     const std::size_t scale_at = n_in + k / block * 2 * sizeof(float);
     __m256i integers[Rows][2];
-    Format::template multiply<Rows>(weights + Format::quants_at, rows, k, integers);
+    Format::template multiply<Rows>(at, rows, k, integers);
     unrolled<2>([&](auto h) {
       const __m256 d = load_halves(weights + 16 * h);
       unrolled<Rows>([&](auto r) {
@@ -58,7 +75,7 @@ struct block_kernel {
         const __m256 product = _mm256_mul_ps(d, _mm256_broadcast_ss(scale));
         sums[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[r][h]), product, sums[r][h]);
         if constexpr (Format::has_offset)
-          sums[r][h] = _mm256_fmadd_ps(Format::offset(weights, h, d), _mm256_broadcast_ss(scale + 1), sums[r][h]);
+          sums[r][h] = _mm256_fmadd_ps(Format::offset(weights, at, h, d), _mm256_broadcast_ss(scale + 1), sums[r][h]);
       });
     });
   }

@@ -38,6 +38,11 @@ struct linear_args {
 };
 void linear_q4_0(const linear_args& args);
 void linear_q4_1(const linear_args& args);
+void linear_q4_k(const linear_args& args);
+void linear_q5_0(const linear_args& args);
+void linear_q5_1(const linear_args& args);
+void linear_q5_k(const linear_args& args);
+void linear_q6_k(const linear_args& args);
 void linear_q8_0(const linear_args& args);
 void linear_f32(const linear_args& args);
 void linear_f16(const linear_args& args);

@@ -3,7 +3,7 @@
 // maddubs multiplies 32 unsigned weights by 32 signed activations and adds neighbours: at most 2 * 15 * 127 = 3,810 in
 // 16 bits. The eight groups of a block are added in 16 bits, 30,480 at most, before one madd turns them into the eight
 // outputs of a vector: nothing is ever added across lanes.
-#include "kernels/cpu/avx2/block_kernel.hpp"
+#include "kernels/cpu/avx2/code_vectors.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
@@ -11,25 +11,24 @@ namespace {
 template <weight_type Type>
 struct q4_format {
   static constexpr weight_type type = Type;
-  static constexpr int streams = 2;  // four would get more from memory, but their sums do not fit the registers
-  static constexpr std::size_t quants_at = Type == weight_type::q4_1 ? 4 * tile : 2 * tile;
+  static constexpr int streams = 2;    // four would get more from memory, but their sums do not fit the registers
+  static constexpr int most_rows = 4;  // 8 sums, 4 vectors of weights, an activation, a product, a constant: 15 of 16
 
   static constexpr bool has_offset = true;
-  [[gnu::always_inline]] static __m256 offset(const std::byte* block, int h, __m256 d) {
-    return Type == weight_type::q4_1 ? load_halves(block + 2 * tile + 16 * h) : _mm256_mul_ps(d, _mm256_set1_ps(-8.0f));
+  [[gnu::always_inline]] static __m256 offset(const std::byte* step, const std::byte* at, int h, __m256 d) {
+    return offset_of<Type, 8>(step, at, h, d);
   }
 
   template <int Rows>
-  [[gnu::always_inline]] static void multiply(const std::byte* quants, const std::byte* const (&rows)[Rows],
-                                              std::size_t k, __m256i (&integers)[Rows][2]) {
-    const __m256i low_nibbles = _mm256_set1_epi8(15);
+  [[gnu::always_inline]] static void multiply(const std::byte* at, const std::byte* const (&rows)[Rows], std::size_t k,
+                                              __m256i (&integers)[Rows][2]) {
+    const std::byte* codes = at + layout_of<Type>.scale_bytes;
     unrolled<4>([&](auto g) {
       __m256i even[2];
       __m256i odd[2];
       unrolled<2>([&](auto h) {
-        const __m256i both = load_bytes(quants + 64 * g + 32 * h);
-        even[h] = _mm256_and_si256(both, low_nibbles);
-        odd[h] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low_nibbles);
+        even[h] = load_codes<0, 2 * g>(codes, h);
+        odd[h] = load_codes<0, 2 * g + 1>(codes, h);
       });
       unrolled<Rows>([&](auto r) {
         const __m256i x = broadcast(rows[r] + k + 8 * g);
@@ -47,8 +46,9 @@ struct q4_format {
         });
       });
     });
-    unrolled<Rows>([&](auto r) {
-      unrolled<2>([&](auto h) { integers[r][h] = _mm256_madd_epi16(integers[r][h], _mm256_set1_epi16(1)); });
+    unrolled<2>([&](auto h) {
+      const __m256i scales = scales_of<Type>(at, h);
+      unrolled<Rows>([&](auto r) { integers[r][h] = _mm256_madd_epi16(integers[r][h], scales); });
     });
   }
 };
@@ -60,6 +60,9 @@ void linear_q4_0(const linear_args& args) {
 }
 void linear_q4_1(const linear_args& args) {
   multiply<block_kernel<q4_format<weight_type::q4_1>>>(args);
+}
+void linear_q4_k(const linear_args& args) {
+  multiply<block_kernel<q4_format<weight_type::q4_k>>>(args);
 }
 
 }  // namespace troupe::kernels::avx2

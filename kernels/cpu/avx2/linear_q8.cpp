@@ -11,7 +11,7 @@ namespace {
 struct q8_format {
   static constexpr weight_type type = weight_type::q8_0;
   static constexpr int streams = 4;
-  static constexpr std::size_t quants_at = 2 * tile;
+  static constexpr int most_rows = 4;
   static constexpr bool has_offset = false;
 
   template <int Rows>

@@ -1,6 +1,7 @@
 #include "kernels/ops/linear.hpp"
 
 #include "base/assert.hpp"
+#include "kernels/block_codes.hpp"
 #include "kernels/half.hpp"
 
 #include <algorithm>
@@ -18,45 +19,37 @@ std::uint16_t load_u16(const std::byte* p) {
   return value;
 }
 
-/// One block of 16 bytes of nibbles: w = d q + m.
-void decode_nibbles(const std::byte* q, float d, float m, float* w) {
-  for (std::uint32_t i = 0; i < 16; ++i) {
-    const auto byte = std::to_integer<unsigned>(q[i]);
-    w[i] = d * static_cast<float>(byte & 15u) + m;
-    w[i + 16] = d * static_cast<float>(byte >> 4) + m;
-  }
-}
-
 /// Weights [begin, begin + count) of a row; begin is a multiple of the chunk, count at most a chunk.
 void decode_chunk(weight_type type, const std::byte* row, std::uint32_t begin, std::uint32_t count, float* w) {
-  const std::byte* at = row + row_bytes(type, begin);
   switch (type) {
     case weight_type::f32:
-      std::memcpy(w, at, count * sizeof(float));
+      std::memcpy(w, row + std::size_t{begin} * 4, count * sizeof(float));
       return;
     case weight_type::f16:
       for (std::uint32_t i = 0; i < count; ++i)
-        w[i] = f16_to_float(load_u16(at + 2 * i));
+        w[i] = f16_to_float(load_u16(row + 2 * (std::size_t{begin} + i)));
       return;
     case weight_type::bf16:
       for (std::uint32_t i = 0; i < count; ++i)
-        w[i] = bf16_to_float(load_u16(at + 2 * i));
+        w[i] = bf16_to_float(load_u16(row + 2 * (std::size_t{begin} + i)));
       return;
-    case weight_type::q8_0: {
-      const float d = f16_to_float(load_u16(at));
-      for (std::uint32_t i = 0; i < chunk; ++i)
-        w[i] = d * static_cast<float>(static_cast<std::int8_t>(at[2 + i]));
-      return;
-    }
-    case weight_type::q4_0: {
-      const float d = f16_to_float(load_u16(at));
-      decode_nibbles(at + 2, d, -8.0f * d, w);
-      return;
-    }
-    case weight_type::q4_1:
-      decode_nibbles(at + 4, f16_to_float(load_u16(at)), f16_to_float(load_u16(at + 2)), w);
-      return;
+    default:
+      break;
   }
+  const block_codes codes = unpack_codes(type, row, begin / chunk);
+  const float offset = f16_to_float(codes.offset) * static_cast<float>(codes.minimum);
+  for (std::uint32_t i = 0; i < chunk; ++i) {
+    const float scale = f16_to_float(codes.d) * static_cast<float>(codes.scale[i / 16]);
+    w[i] = scale * static_cast<float>(codes.code[i] - codes.zero) + offset;
+  }
+}
+
+/// What the affine forms of a table add apart from d q x and may be larger than the weights: |d zero| or |m|.
+double offset_magnitude(weight_type type, const std::byte* row, std::uint32_t begin) {
+  if (!is_block_format(type)) return 0;
+  const block_codes codes = unpack_codes(type, row, begin / chunk);
+  const double zero = type == weight_type::q8_0 || type == weight_type::q6_k ? 0 : codes.zero;
+  return std::abs(f16_to_float(codes.d) * zero) + std::abs(f16_to_float(codes.offset) * double(codes.minimum));
 }
 
 /// Adds the products of one chunk to four interleaved sums; four, so that an addition need not wait for the one before.
@@ -79,10 +72,7 @@ double linear_error_bound(activation_format format, weight_type type, const std:
     const std::uint32_t count = std::min(chunk, n_in - begin);
     float w[chunk];
     decode_chunk(type, row, begin, count, w);
-    // The affine formats add d q x and m x apart, which are larger than their sum.
-    double offset = 0;
-    if (type == weight_type::q4_1) offset = std::abs(f16_to_float(load_u16(row + row_bytes(type, begin) + 2)));
-    if (type == weight_type::q4_0) offset = 8.0 * std::abs(f16_to_float(load_u16(row + row_bytes(type, begin))));
+    const double offset = offset_magnitude(type, row, begin);
     double largest = 0;
     double weights = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
