@@ -143,7 +143,7 @@ struct kv_layout {
 };
 
 /// Causal attention of n_queries neighbouring positions of one sequence, for the query heads that share one kv head.
-/// Query i stands at position first_position + i and sees positions 0 .. first_position + i.
+/// Query i stands at position p = first_position + i and sees positions 0 .. p or, of those, the last `window`.
 struct attention_args {
   kv_layout layout;
   std::uint32_t kv_head = 0;
@@ -154,10 +154,16 @@ struct attention_args {
   std::size_t out_stride = 0;
   std::uint32_t n_queries = 0;
   std::uint32_t first_position = 0;
+  std::uint32_t window = 0;                    // positions a query sees at most, its own among them; 0: no bound
   float scale = 1.0f;                          // of the scores, usually 1 / sqrt(head_dim)
   const std::byte* const* k_blocks = nullptr;  // this layer's K blocks of the sequence, in order
   const std::byte* const* v_blocks = nullptr;
   std::byte* scratch = nullptr;  // attention_scratch_bytes(layout, n_queries), 64-byte aligned
+
+  /// The first position that a query at this position sees.
+  constexpr std::uint32_t first_visible(std::uint32_t position) const {
+    return window != 0 && position >= window ? position - window + 1 : 0;
+  }
 };
 
 }  // namespace troupe::kernels

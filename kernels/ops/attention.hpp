@@ -1,12 +1,13 @@
 // Causal attention of neighbouring positions of one sequence over its block table, and the writing of that table.
 // head_dim is a multiple of 8 up to max_head_dim; up to max_query_heads query heads share a kv head.
 //
-// For query i and head h, with n = first_position + i + 1 visible positions:
-//   s[t] = scale * (q · K[t]),  p = softmax(s[0..n)),  out = sum of p[t] V[t]
+// For query i and head h, with n = first_position + i + 1 and b = 0 or, with a window, max(0, n - window):
+//   s[t] = scale * (q · K[t]),  p = softmax(s[b..n)),  out = sum of p[t] V[t]
 //
-// Positions past n never count, whatever bits their slots hold: a block's unwritten slots may hold NaNs, and the slots
-// of later queries of the same call are not seen by earlier ones. So the bits of an output are the same whether its
-// position was computed alone (decode), with its neighbours (prefill) or from blocks that another sequence filled.
+// Positions past n or before b never count, whatever bits their slots hold: a block's unwritten slots may hold NaNs,
+// and the slots of later queries of the same call are not seen by earlier ones. So the bits of an output are the same
+// whether its position was computed alone (decode), with its neighbours (prefill) or from blocks that another sequence
+// filled.
 #pragma once
 
 #include "kernels/types.hpp"

@@ -55,7 +55,7 @@ struct heads {
 
 /// Queries [first, first + n) of all heads; q: (positions, n_kv * n_query * head_dim).
 std::vector<float> attend(const table& kernels, const sequence& tokens, heads h, const std::vector<float>& q,
-                          std::uint32_t first, std::uint32_t n) {
+                          std::uint32_t first, std::uint32_t n, std::uint32_t window = 0) {
   const std::size_t width = std::size_t{h.n_kv} * h.n_query * tokens.layout().head_dim;
   aligned_bytes scratch(kernels.attention_scratch_bytes(tokens.layout(), n));
   std::vector<float> out(n * width);
@@ -68,6 +68,7 @@ std::vector<float> attend(const table& kernels, const sequence& tokens, heads h,
   args.out_stride = width;
   args.n_queries = n;
   args.first_position = first;
+  args.window = window;
   args.scale = 1.0f / std::sqrt(static_cast<float>(tokens.layout().head_dim));
   args.k_blocks = tokens.k_blocks();
   args.v_blocks = tokens.v_blocks();
@@ -212,6 +213,88 @@ TEST_CASE("a NaN in a later position does not reach an earlier query of the same
       CHECK(std::none_of(spoiled.begin() + intact, spoiled.end(), [](float value) { return std::isfinite(value); }));
     }
   }
+}
+
+TEST_CASE("a window hides what lies before it", "[attention]") {
+  // Against the reference on a sequence that begins where the window does, for all places of both ends in their tiles.
+  constexpr std::uint32_t n = 200;
+  const heads h = {2, 4};
+  for (const table* kernels : available()) {
+    for (const kv_type type : both_types) {
+      const kv_layout layout = {type, h.n_kv, 64};
+      const std::size_t width = std::size_t{h.n_kv} * h.n_query * 64;
+      random_stream random(62);
+      const std::vector<float> q = random_floats(random, n * width);
+      const sequence tokens(*kernels, layout, n, 61);
+      for (const std::uint32_t window : {1u, 2u, 16u, 17u, 63u, 64u, 100u, 128u, 200u, 1000u}) {
+        CAPTURE(kernels->isa, type == kv_type::f16, window);
+        const std::vector<float> whole = attend(*kernels, tokens, h, q, 0, n, window);
+        const std::vector<float> expected = attend(reference(), tokens, h, q, 0, n, window);
+        double largest = 0;
+        for (std::size_t i = 0; i < whole.size(); ++i) {
+          REQUIRE(std::isfinite(whole[i]));
+          largest = std::max(largest, std::abs(double{whole[i]} - double{expected[i]}));
+        }
+        CHECK(largest <= 2e-5);
+        if (window >= n) CHECK(same_bits(whole, attend(*kernels, tokens, h, q, 0, n)));
+        for (const std::uint32_t chunk : {1u, 3u, 50u}) {  // rule 5
+          std::vector<float> chunked;
+          for (std::uint32_t first = 0; first < n; first += chunk) {
+            const std::vector<float> out = attend(*kernels, tokens, h, q, first, std::min(chunk, n - first), window);
+            chunked.insert(chunked.end(), out.begin(), out.end());
+          }
+          REQUIRE(same_bits(chunked, whole));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("slots before a window are never felt", "[attention][rule5]") {
+  constexpr std::uint32_t n = 150;
+  constexpr std::uint32_t window = 70;
+  for (const table* kernels : available()) {
+    for (const kv_type type : both_types) {
+      CAPTURE(kernels->isa, type == kv_type::f16);
+      const heads h = {1, 3};
+      random_stream random(72);
+      const std::vector<float> q = random_floats(random, std::size_t{n} * 3 * 64);
+      sequence tokens(*kernels, {type, 1, 64}, n, 71);
+      const std::vector<float> clean = attend(*kernels, tokens, h, q, n - 1, 1, window);
+      const std::vector<float> nans(64, std::numeric_limits<float>::quiet_NaN());
+      for (std::uint32_t t = 0; t < n - window; ++t)
+        kernels->store_kv(tokens.layout(), nans.data(), nans.data(), t % kv_block_tokens,
+                          const_cast<std::byte*>(tokens.k_blocks()[t / kv_block_tokens]),
+                          const_cast<std::byte*>(tokens.v_blocks()[t / kv_block_tokens]));
+      CHECK(same_bits(attend(*kernels, tokens, h, q, n - 1, 1, window), clean));
+    }
+  }
+}
+
+TEST_CASE("the reference sees exactly the window", "[attention]") {
+  const kv_layout layout = {kv_type::f32, 1, 8};
+  aligned_bytes memory(2 * layout.block_bytes());
+  for (std::uint32_t t = 0; t < 10; ++t) {
+    const std::vector<float> k(8, 0.0f);  // all scores alike
+    const std::vector<float> v(8, static_cast<float>(t));
+    reference().store_kv(layout, k.data(), v.data(), t, memory.data(), memory.data() + layout.block_bytes());
+  }
+  const std::byte* k_block = memory.data();
+  const std::byte* v_block = memory.data() + layout.block_bytes();
+  const std::vector<float> q(8, 1.0f);
+  std::vector<float> out(8);
+  reference().attention({.layout = layout,
+                         .n_query_heads = 1,
+                         .q = q.data(),
+                         .q_stride = 8,
+                         .out = out.data(),
+                         .out_stride = 8,
+                         .n_queries = 1,
+                         .first_position = 9,
+                         .window = 4,
+                         .k_blocks = &k_block,
+                         .v_blocks = &v_block});
+  CHECK(out[0] == 7.5f);  // the mean of 6, 7, 8 and 9
 }
 
 TEST_CASE("attention of large scores picks the largest", "[attention]") {

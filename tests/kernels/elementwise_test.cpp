@@ -1,7 +1,9 @@
-// Every table's rms_norm, rope, silu_mul and add against the reference, and what of them must not depend on neighbours.
+// Every table's rms_norm, rope, silu_mul, gelu_mul and add against the reference, and what of them must not depend on
+// neighbours.
 #include "catch.hpp"
 #include "inputs.hpp"
 #include "kernels/ops/add.hpp"
+#include "kernels/ops/gelu_mul.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/ops/silu_mul.hpp"
@@ -62,7 +64,13 @@ TEST_CASE("rope stays within its error bound", "[rope]") {
   }
 }
 
-TEST_CASE("silu_mul stays within its error bound", "[silu_mul]") {
+namespace {
+
+using gated = void (*)(const float* gate, const float* up, std::size_t n, float* y);
+
+/// Over gates of all sizes; relative_error(gate) and absolute_error are the operation's own.
+template <class RelativeError>
+void check_gated(gated table::*operation, const RelativeError& relative_error, double absolute_error) {
   std::vector<float> gate;
   for (int i = -12000; i <= 12000; ++i)
     gate.push_back(static_cast<float>(i) * 0.01f);
@@ -70,10 +78,10 @@ TEST_CASE("silu_mul stays within its error bound", "[silu_mul]") {
   random_stream random(3);
   const std::vector<float> up = random_floats(random, gate.size());
   std::vector<float> expected(gate.size());
-  reference().silu_mul(gate.data(), up.data(), gate.size(), expected.data());
+  (reference().*operation)(gate.data(), up.data(), gate.size(), expected.data());
   for (const table* kernels : available()) {
     std::vector<float> y(gate.size());
-    kernels->silu_mul(gate.data(), up.data(), gate.size(), y.data());
+    (kernels->*operation)(gate.data(), up.data(), gate.size(), y.data());
     for (std::size_t i = 0; i < y.size(); ++i) {
       CAPTURE(kernels->isa, gate[i], up[i], y[i], expected[i]);
       if (std::isinf(expected[i])) {
@@ -81,12 +89,33 @@ TEST_CASE("silu_mul stays within its error bound", "[silu_mul]") {
         continue;
       }
       REQUIRE(std::abs(double{y[i]} - double{expected[i]}) <=
-              (silu_mul_relative_error + 0x1p-24) * std::abs(expected[i]) + silu_mul_absolute_error * std::abs(up[i]));
+              (relative_error(double{gate[i]}) + 0x1p-24) * std::abs(expected[i]) + absolute_error * std::abs(up[i]));
     }
   }
 }
 
-TEST_CASE("an element of silu_mul and add does not depend on where a row is cut", "[silu_mul][add][rule5]") {
+}  // namespace
+
+TEST_CASE("silu_mul stays within its error bound", "[silu_mul]") {
+  check_gated(
+      &table::silu_mul, [](double) { return silu_mul_relative_error; }, silu_mul_absolute_error);
+}
+
+TEST_CASE("gelu_mul stays within its error bound", "[gelu_mul]") {
+  check_gated(&table::gelu_mul, gelu_mul_relative_error, gelu_mul_absolute_error);
+  // tanh's form, as it is usually written.
+  const float gate[] = {-3.0f, -0.5f, 0.0f, 0.25f, 1.0f, 4.0f};
+  const float ones[] = {1, 1, 1, 1, 1, 1};
+  float y[6];
+  reference().gelu_mul(gate, ones, 6, y);
+  for (int i = 0; i < 6; ++i) {
+    const double x = gate[i];
+    const double gelu = 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    CHECK(std::abs(y[i] - gelu) < 1e-6);
+  }
+}
+
+TEST_CASE("an element of silu_mul, gelu_mul and add does not depend on where a row is cut", "[add][rule5]") {
   constexpr std::size_t n = 77;
   random_stream random(4);
   const std::vector<float> gate = random_floats(random, n, 3.0f);
@@ -94,14 +123,18 @@ TEST_CASE("an element of silu_mul and add does not depend on where a row is cut"
   std::vector<float> sum_expected = up;
   reference().add(gate.data(), n, sum_expected.data());
   for (const table* kernels : available()) {
-    std::vector<float> whole(n);
+    std::vector<float> whole(n), whole_gelu(n);
     kernels->silu_mul(gate.data(), up.data(), n, whole.data());
+    kernels->gelu_mul(gate.data(), up.data(), n, whole_gelu.data());
     for (std::size_t cut = 0; cut <= n; ++cut) {
       CAPTURE(kernels->isa, cut);
       std::vector<float> parts(n);
       kernels->silu_mul(gate.data(), up.data(), cut, parts.data());
       kernels->silu_mul(gate.data() + cut, up.data() + cut, n - cut, parts.data() + cut);
       REQUIRE(same_bits(parts, whole));
+      kernels->gelu_mul(gate.data(), up.data(), cut, parts.data());
+      kernels->gelu_mul(gate.data() + cut, up.data() + cut, n - cut, parts.data() + cut);
+      REQUIRE(same_bits(parts, whole_gelu));
       std::vector<float> sum = up;
       kernels->add(gate.data(), cut, sum.data());
       kernels->add(gate.data() + cut, n - cut, sum.data() + cut);

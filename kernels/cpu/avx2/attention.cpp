@@ -22,10 +22,18 @@ constexpr int most_pairs = 6;            // 12 sums, 2 vectors of K or V, 1 broa
 /// One (query, head) on its way through the tiles.
 struct pair_state {
   const float* q;
-  float* out;               // (head_dim), the weighted sum of V so far
-  std::uint32_t n_visible;  // positions this query sees
-  __m256 largest;           // score so far, in every lane
-  __m256 total;             // of exp(score - largest), eight sums by position modulo 8
+  float* out;                // (head_dim), the weighted sum of V so far
+  std::uint32_t begin, end;  // positions this query sees
+  __m256 largest;            // score so far, in every lane
+  __m256 total;              // of exp(score - largest), eight sums by position modulo 8
+};
+
+/// Positions of one tile that are seen, counted from the tile's first.
+struct tile_range {
+  std::uint32_t begin, end;
+
+  friend bool operator==(const tile_range&, const tile_range&) = default;
+  bool empty() const { return begin >= end; }
 };
 
 struct element_f32 {
@@ -77,9 +85,11 @@ void score_blocks(const pair_state* pairs, const std::byte* const* k_blocks, con
 }
 
 /// Turns the scores of one pair's tile into exp(score - largest), counts them, and rescales what came before.
-void soften(pair_state& pair, std::uint32_t n, std::uint32_t n_padded, std::uint32_t head_dim, float* scores) {
-  // Slots past n hold anything, NaNs too. As minus infinity they become exact zeros.
-  for (std::uint32_t t = n; t < n_padded; ++t)
+void soften(pair_state& pair, tile_range seen, std::uint32_t n_padded, std::uint32_t head_dim, float* scores) {
+  // Slots outside hold anything, NaNs too. As minus infinity they become exact zeros.
+  for (std::uint32_t t = 0; t < seen.begin; ++t)
+    scores[t] = -__builtin_huge_valf();
+  for (std::uint32_t t = seen.end; t < n_padded; ++t)
     scores[t] = -__builtin_huge_valf();
   __m256 largest = _mm256_load_ps(scores);
   for (std::uint32_t t = 8; t < n_padded; t += 8)
@@ -98,37 +108,42 @@ void soften(pair_state& pair, std::uint32_t n, std::uint32_t n_padded, std::uint
   pair.total = total;
 }
 
-/// out += weight[t] * V[t] for t in [0, n) in order, Vectors * 8 elements from `first` on.
+/// out += weight[t] * V[t] for all t seen, in order, Vectors * 8 elements from `first` on.
 template <class Element, int Pairs, int Vectors>
 void add_values(pair_state* pairs, const std::byte* const* v_blocks, const std::byte* const* next_k_blocks,
-                std::size_t head_at, std::uint32_t head_dim, std::uint32_t first, std::uint32_t n,
+                std::size_t head_at, std::uint32_t head_dim, std::uint32_t first, tile_range seen,
                 const float* weights) {
   __m256 sums[Pairs][Vectors];
   unrolled<Pairs>(
       [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = _mm256_loadu_ps(pairs[p].out + first + 8 * v); }); });
-  for (std::uint32_t begin = 0; begin < n; begin += kv_block_tokens) {
-    const std::byte* at = v_blocks[begin / kv_block_tokens] + head_at + first * Element::bytes;
-    const std::byte* next = next_k_blocks[begin / kv_block_tokens] + head_at + first * Element::bytes;
-    const std::uint32_t end = n - begin < kv_block_tokens ? n : begin + kv_block_tokens;
+  const std::size_t row = head_dim * Element::bytes;
+  for (std::uint32_t begin = seen.begin; begin < seen.end;) {
+    const std::uint32_t block = begin / kv_block_tokens;
+    const std::size_t offset = head_at + first * Element::bytes + begin % kv_block_tokens * row;
+    const std::byte* at = v_blocks[block] + offset;
+    const std::byte* next = next_k_blocks[block] + offset;
+    const std::uint32_t block_end = (block + 1) * kv_block_tokens;
+    const std::uint32_t end = seen.end < block_end ? seen.end : block_end;
     for (std::uint32_t t = begin; t < end; ++t) {
       __m256 values[Vectors];
       unrolled<(Vectors * 8 * Element::bytes + 63) / 64>([&](auto line) { prefetch(next + 64 * line); });
-      next += head_dim * Element::bytes;
+      next += row;
       unrolled<Vectors>([&](auto v) { values[v] = Element::load(at + 8 * v * Element::bytes); });
       unrolled<Pairs>([&](auto p) {
         const __m256 weight = _mm256_broadcast_ss(weights + p * positions + t);
         unrolled<Vectors>([&](auto v) { sums[p][v] = _mm256_fmadd_ps(values[v], weight, sums[p][v]); });
       });
-      at += head_dim * Element::bytes;
+      at += row;
     }
+    begin = end;
   }
   unrolled<Pairs>(
       [&](auto p) { unrolled<Vectors>([&](auto v) { _mm256_storeu_ps(pairs[p].out + first + 8 * v, sums[p][v]); }); });
 }
 
-/// One tile for pairs that all see its first n positions.
+/// One tile for pairs that all see the same of it.
 template <class Element, int Pairs>
-void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t tile, std::uint32_t n) {
+void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t tile, tile_range seen) {
   // Enough blocks at once that the chains of FMAs fill their latency.
   constexpr int together = Pairs == 1 ? 4 : Pairs <= 3 ? 2 : 1;
   constexpr int vectors = Pairs == 1 ? 8 : Pairs <= 3 ? 4 : 2;
@@ -137,13 +152,13 @@ void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t ti
   const std::size_t head_at = std::size_t{args.kv_head} * head_dim * kv_block_tokens * Element::bytes;
   const std::byte* const* k_blocks = args.k_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::byte* const* v_blocks = args.v_blocks + std::size_t{tile} * (positions / kv_block_tokens);
-  const std::uint32_t n_blocks = (n + kv_block_tokens - 1) / kv_block_tokens;
+  const std::uint32_t n_blocks = (seen.end + kv_block_tokens - 1) / kv_block_tokens;
   const __m256 scale = _mm256_set1_ps(args.scale);
   // What comes after this tile; this tile again where nothing does.
   const bool last = (tile + 2) * positions > args.first_position + args.n_queries;
   const std::byte* const* next_k_blocks = last ? k_blocks : k_blocks + positions / kv_block_tokens;
 
-  std::uint32_t b = 0;
+  std::uint32_t b = seen.begin / kv_block_tokens;
   for (; b + together <= n_blocks; b += together)
     score_blocks<Element, Pairs, together>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, scale,
                                            scores + b * kv_block_tokens);
@@ -151,43 +166,51 @@ void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t ti
     score_blocks<Element, Pairs, 1>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, scale,
                                     scores + b * kv_block_tokens);
   for (std::uint32_t p = 0; p < Pairs; ++p)
-    soften(pairs[p], n, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
+    soften(pairs[p], seen, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
   std::uint32_t d = 0;
   for (; d + 8 * vectors <= head_dim; d += 8 * vectors)
-    add_values<Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, n, scores);
+    add_values<Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
   for (; d < head_dim; d += 8)
-    add_values<Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, n, scores);
+    add_values<Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
 }
 
 template <class Element, int Pairs = most_pairs>
 void attend_tile(const attention_args& args, pair_state* pairs, std::uint32_t n_pairs, std::uint32_t tile,
-                 std::uint32_t n) {
+                 tile_range seen) {
   if constexpr (Pairs > 0) {
     if (n_pairs == Pairs) {
-      attend_tile<Element, Pairs>(args, pairs, tile, n);
+      attend_tile<Element, Pairs>(args, pairs, tile, seen);
     } else {
-      attend_tile<Element, Pairs - 1>(args, pairs, n_pairs, tile, n);
+      attend_tile<Element, Pairs - 1>(args, pairs, n_pairs, tile, seen);
     }
   }
 }
 
-std::uint32_t visible_in_tile(const pair_state& pair, std::uint32_t tile) {
+/// attention_args has this too, but out of line it would be code for AVX2 that others may link.
+std::uint32_t first_visible(const attention_args& args, std::uint32_t position) {
+  return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+}
+
+tile_range seen_in_tile(const pair_state& pair, std::uint32_t tile) {
   const std::uint32_t before = tile * positions;
-  if (pair.n_visible <= before) return 0;
-  return pair.n_visible - before < positions ? pair.n_visible - before : positions;
+  const auto inside = [&](std::uint32_t position) {
+    if (position <= before) return 0u;
+    return position - before < positions ? position - before : positions;
+  };
+  return {inside(pair.begin), inside(pair.end)};
 }
 
 /// Up to most_pairs pairs, in order of their queries, through all of their tiles.
 template <class Element>
 void attend(const attention_args& args, pair_state* pairs, std::uint32_t n_pairs) {
-  for (std::uint32_t tile = 0; tile * positions < pairs[n_pairs - 1].n_visible; ++tile) {
-    // Together where all see alike; at the ragged end, query by query.
+  for (std::uint32_t tile = pairs[0].begin / positions; tile * positions < pairs[n_pairs - 1].end; ++tile) {
+    // Together where all see alike; at the ragged ends, query by query.
     for (std::uint32_t first = 0; first < n_pairs;) {
-      const std::uint32_t n = visible_in_tile(pairs[first], tile);
+      const tile_range seen = seen_in_tile(pairs[first], tile);
       std::uint32_t last = first + 1;
-      while (last < n_pairs && visible_in_tile(pairs[last], tile) == n)
+      while (last < n_pairs && seen_in_tile(pairs[last], tile) == seen)
         ++last;
-      if (n > 0) attend_tile<Element>(args, pairs + first, last - first, tile, n);
+      if (!seen.empty()) attend_tile<Element>(args, pairs + first, last - first, tile, seen);
       first = last;
     }
   }
@@ -206,7 +229,8 @@ void attend_all(const attention_args& args) {
       const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
       pairs[p].q = args.q + query * args.q_stride + head * head_dim;
       pairs[p].out = args.out + query * args.out_stride + head * head_dim;
-      pairs[p].n_visible = args.first_position + query + 1;
+      pairs[p].begin = first_visible(args, args.first_position + query);
+      pairs[p].end = args.first_position + query + 1;
       pairs[p].largest = _mm256_set1_ps(-__builtin_huge_valf());
       pairs[p].total = _mm256_setzero_ps();
       for (std::uint32_t d = 0; d < head_dim; d += 8)

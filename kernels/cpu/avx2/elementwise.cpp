@@ -1,5 +1,5 @@
-// rms_norm, rope, silu_mul and add. What is left after the whole vectors goes through the same vector code in a padded
-// buffer where it rounds, so that an element's bits do not depend on where a caller cut the row.
+// rms_norm, rope, silu_mul, gelu_mul and add. What is left after the whole vectors goes through the same vector code in
+// a padded buffer where it rounds, so that an element's bits do not depend on where a caller cut the row.
 #include "kernels/cpu/avx2/functions.hpp"
 #include "kernels/cpu/avx2/vector_math.hpp"
 
@@ -13,10 +13,32 @@ __m256i lane_mask(std::size_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-__m256 silu(__m256 gate, __m256 up) {
-  const __m256 one = _mm256_set1_ps(1.0f);
-  const __m256 denominator = _mm256_add_ps(one, exponential(_mm256_sub_ps(_mm256_setzero_ps(), gate)));
-  return _mm256_mul_ps(_mm256_div_ps(gate, denominator), up);
+/// x / (1 + e^minus_z)
+__m256 gated(__m256 x, __m256 minus_z) {
+  return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), exponential(minus_z)));
+}
+
+__m256 silu(__m256 x) {
+  return gated(x, _mm256_sub_ps(_mm256_setzero_ps(), x));
+}
+
+/// x / 2 (1 + tanh(z / 2)) = x / (1 + e^-z), z = 2 sqrt(2 / pi) (x + 0.044715 x^3)
+__m256 gelu(__m256 x) {
+  constexpr float linear = 1.5957691216057308f;
+  constexpr float cubic = 0.044715f * 1.5957691216057308f;
+  const __m256 factor = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(-cubic), _mm256_set1_ps(-linear));
+  return gated(x, _mm256_mul_ps(x, factor));
+}
+
+template <class Activation>
+void activate(const float* gate, const float* up, std::size_t n, float* y, Activation activation) {
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps(y + i, _mm256_mul_ps(activation(_mm256_loadu_ps(gate + i)), _mm256_loadu_ps(up + i)));
+  if (i == n) return;
+  const __m256i mask = lane_mask(n - i);
+  const __m256 x = _mm256_maskload_ps(gate + i, mask);
+  _mm256_maskstore_ps(y + i, mask, _mm256_mul_ps(activation(x), _mm256_maskload_ps(up + i, mask)));
 }
 
 /// Pairs (2i, 2i + 1): {cos, sin} lie under {a, b}.
@@ -99,12 +121,11 @@ void rope(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing 
 }
 
 void silu_mul(const float* gate, const float* up, std::size_t n, float* y) {
-  std::size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    _mm256_storeu_ps(y + i, silu(_mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i)));
-  if (i == n) return;
-  const __m256i mask = lane_mask(n - i);
-  _mm256_maskstore_ps(y + i, mask, silu(_mm256_maskload_ps(gate + i, mask), _mm256_maskload_ps(up + i, mask)));
+  activate(gate, up, n, y, [](__m256 x) { return silu(x); });
+}
+
+void gelu_mul(const float* gate, const float* up, std::size_t n, float* y) {
+  activate(gate, up, n, y, [](__m256 x) { return gelu(x); });
 }
 
 void add(const float* x, std::size_t n, float* y) {

@@ -20,6 +20,7 @@ const table& avx2_table() {
       .rms_norm = avx2::rms_norm,
       .rope = avx2::rope,
       .silu_mul = avx2::silu_mul,
+      .gelu_mul = avx2::gelu_mul,
       .add = avx2::add,
       .store_kv = avx2::store_kv,
       .attention = avx2::attention,

@@ -43,14 +43,16 @@ double score(const attention_args& args, const float* q, std::uint32_t position)
   return sum * double{args.scale};
 }
 
-void attend(const attention_args& args, const float* q, std::uint32_t n_visible, float* out) {
+void attend(const attention_args& args, const float* q, std::uint32_t position, float* out) {
+  const std::uint32_t begin = args.first_visible(position);
+  const std::uint32_t end = position + 1;
   const std::uint32_t head_dim = args.layout.head_dim;
   double largest = -std::numeric_limits<double>::infinity();
-  for (std::uint32_t t = 0; t < n_visible; ++t)
+  for (std::uint32_t t = begin; t < end; ++t)
     largest = std::max(largest, score(args, q, t));
   double sums[max_head_dim] = {};
   double total = 0;
-  for (std::uint32_t t = 0; t < n_visible; ++t) {
+  for (std::uint32_t t = begin; t < end; ++t) {
     const double p = std::exp(score(args, q, t) - largest);
     total += p;
     const std::byte* block = args.v_blocks[t / kv_block_tokens];
@@ -81,8 +83,7 @@ void attention(const attention_args& args) {
   for (std::uint32_t i = 0; i < args.n_queries; ++i) {
     for (std::uint32_t h = 0; h < args.n_query_heads; ++h) {
       const std::size_t head = (std::size_t{args.kv_head} * args.n_query_heads + h) * args.layout.head_dim;
-      attend(args, args.q + i * args.q_stride + head, args.first_position + i + 1,
-             args.out + i * args.out_stride + head);
+      attend(args, args.q + i * args.q_stride + head, args.first_position + i, args.out + i * args.out_stride + head);
     }
   }
 }

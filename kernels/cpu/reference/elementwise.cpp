@@ -1,5 +1,6 @@
-// The plain forms of rms_norm, rope, silu_mul and add: each is the formula of its contract, in double.
+// The plain forms of rms_norm, rope, silu_mul, gelu_mul and add: each is the formula of its contract, in double.
 #include "kernels/ops/add.hpp"
+#include "kernels/ops/gelu_mul.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/ops/silu_mul.hpp"
@@ -37,6 +38,15 @@ void rope(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing 
 void silu_mul(const float* gate, const float* up, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i)
     y[i] = static_cast<float>(double{gate[i]} / (1.0 + std::exp(-double{gate[i]})) * double{up[i]});
+}
+
+void gelu_mul(const float* gate, const float* up, std::size_t n, float* y) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = gate[i];
+    // 1 + tanh(z / 2) is 2 / (1 + e^-z), which does not cancel where tanh is near -1.
+    const double z = 2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+    y[i] = static_cast<float>(x / (1.0 + std::exp(-z)) * double{up[i]});
+  }
 }
 
 void add(const float* x, std::size_t n, float* y) {

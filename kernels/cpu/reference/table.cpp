@@ -2,6 +2,7 @@
 
 #include "kernels/ops/add.hpp"
 #include "kernels/ops/attention.hpp"
+#include "kernels/ops/gelu_mul.hpp"
 #include "kernels/ops/linear.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
@@ -24,6 +25,7 @@ const table& reference() {
       .rms_norm = plain::rms_norm,
       .rope = plain::rope,
       .silu_mul = plain::silu_mul,
+      .gelu_mul = plain::gelu_mul,
       .add = plain::add,
       .store_kv = plain::store_kv,
       .attention = plain::attention,
