@@ -76,8 +76,8 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
       static_cast<std::uint32_t>(std::min<std::uint64_t>(wished, std::uint64_t{n_blocks} * block_tokens));
 
   auto pool = std::make_unique<thread_pool>(options.n_threads);
-  auto model = llama_model::load(std::move(file), **table, *pool,
-                                 {.max_rows = options.max_batched_tokens, .max_positions = max_context});
+  auto model = decoder_model::load(std::move(file), **table, *pool,
+                                   {.max_rows = options.max_batched_tokens, .max_positions = max_context});
   if (!model) return model.error();
   auto kv = kv_storage::create(layout, config->n_layers, n_blocks);
   if (!kv) return kv.error();
@@ -85,7 +85,7 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
       new cpu_engine(std::move(pool), std::move(*model), std::move(*kv), std::move(vocabulary), options, max_context));
 }
 
-cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<llama_model> model, kv_storage kv,
+cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
                        std::shared_ptr<const tokenizer> vocabulary, const cpu_engine_options& options,
                        std::uint32_t max_context)
     : pool_(std::move(pool)),

@@ -1,5 +1,5 @@
-// The engine on the processor's own cores: a llama_model, its paged KV with a prefix index, and samplers, one step at a
-// time as engine.hpp says.
+// The engine on the processor's own cores: a decoder_model, its paged KV with a prefix index, and samplers, one step at
+// a time as engine.hpp says.
 //
 // A step costs one forward pass over the granted tokens and, for each drawn token, one pass over its logits on the
 // worker that computed them. Apart from the outputs it returns it allocates nothing that grows with the model or the
@@ -14,7 +14,7 @@
 #include "runtime/kv/block_pool.hpp"
 #include "runtime/kv/kv_storage.hpp"
 #include "runtime/kv/prefix_index.hpp"
-#include "runtime/model/llama_model.hpp"
+#include "runtime/model/decoder_model.hpp"
 #include "runtime/parallel/thread_pool.hpp"
 #include "runtime/sampling/sampler.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
@@ -61,7 +61,7 @@ class cpu_engine final : public engine, private logits_consumer {
     std::uint32_t n_guesses;  // of them
   };
 
-  cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<llama_model> model, kv_storage kv,
+  cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
              std::shared_ptr<const tokenizer> vocabulary, const cpu_engine_options& options, std::uint32_t max_context);
 
   void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) override;
@@ -72,7 +72,7 @@ class cpu_engine final : public engine, private logits_consumer {
   std::uint32_t n_admitted() const;
 
   std::unique_ptr<thread_pool> pool_;
-  std::unique_ptr<llama_model> model_;
+  std::unique_ptr<decoder_model> model_;
   kv_storage kv_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::vector<token_id> end_tokens_;

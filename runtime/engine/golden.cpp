@@ -125,8 +125,8 @@ void check_exact_logits(position_runner& runner, const std::string& name, const 
   report.checks.push_back(at_most(name + ": largest distance from an exact logit", worst, exact_tolerance, "logits"));
 }
 
-void check_perplexity(llama_model& tested, llama_model& exact, const golden_options& options, const tokenizer& tokens,
-                      const json& recorded, const std::string& text, golden_report& report) {
+void check_perplexity(decoder_model& tested, decoder_model& exact, const golden_options& options,
+                      const tokenizer& tokens, const json& recorded, const std::string& text, golden_report& report) {
   const auto ids = recorded.at("ids").get<std::vector<token_id>>();
   report.checks.push_back(
       at_most("perplexity: text with other ids", tokens.encode(text, special_tokens::as_text) != ids, 0, "texts"));
@@ -151,8 +151,8 @@ void check_perplexity(llama_model& tested, llama_model& exact, const golden_opti
   comparison.summarise(worst == HUGE_VAL ? computed_nll : recorded_nll, report.checks);
 }
 
-result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_file> file, llama_model& tested,
-                    llama_model& exact, golden_report& report) {
+result<> run_checks(const golden_options& options, std::shared_ptr<const gguf_file> file, decoder_model& tested,
+                    decoder_model& exact, golden_report& report) {
   auto tokens = tokenizer::from_gguf(*file);
   if (!tokens) return tokens.error();
   auto tokenizer_file = read_json(options.directory / "tokenizer.json");
@@ -193,10 +193,10 @@ result<golden_report> with_models(const golden_options& options, Work&& work) {
   auto file = gguf_file::open(options.model);
   if (!file) return file.error();
   thread_pool pool(options.n_threads);
-  auto tested = llama_model::load(*file, **table, pool, {.max_rows = 512, .max_positions = 2'048});
+  auto tested = decoder_model::load(*file, **table, pool, {.max_rows = 512, .max_positions = 2'048});
   if (!tested) return tested.error();
-  auto exact = llama_model::load(*file, kernels::best(), pool,
-                                 {.max_rows = 512, .max_positions = 2'048, .precision = weight_precision::widened});
+  auto exact = decoder_model::load(*file, kernels::best(), pool,
+                                   {.max_rows = 512, .max_positions = 2'048, .precision = weight_precision::widened});
   if (!exact) return exact.error();
 
   golden_report report{.model = options.model.filename().string(),
@@ -214,14 +214,14 @@ bool golden_report::ok() const {
 }
 
 result<golden_report> evaluate_golden(const golden_options& options) {
-  return with_models(options, [&](std::shared_ptr<const gguf_file> file, llama_model& tested, llama_model& exact,
+  return with_models(options, [&](std::shared_ptr<const gguf_file> file, decoder_model& tested, decoder_model& exact,
                                   golden_report& report) { return run_checks(options, file, tested, exact, report); });
 }
 
 result<golden_report> evaluate_text(const golden_options& options, const std::filesystem::path& path) {
   constexpr std::size_t window = 1'024;
   return with_models(options,
-                     [&](std::shared_ptr<const gguf_file> file, llama_model& tested, llama_model& exact,
+                     [&](std::shared_ptr<const gguf_file> file, decoder_model& tested, decoder_model& exact,
                          golden_report& report) -> result<> {
                        auto tokens = tokenizer::from_gguf(*file);
                        if (!tokens) return tokens.error();

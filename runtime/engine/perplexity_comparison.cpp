@@ -41,7 +41,7 @@ double divergence(std::span<const float> p, double p_norm, std::span<const float
 
 }  // namespace
 
-perplexity_comparison::perplexity_comparison(llama_model& tested, llama_model& exact, kernels::kv_type kv)
+perplexity_comparison::perplexity_comparison(decoder_model& tested, decoder_model& exact, kernels::kv_type kv)
     : tested_(tested), exact_(exact), kv_(kv) {}
 
 void perplexity_comparison::add_window(std::span<const token_id> tokens) {

@@ -3,7 +3,7 @@
 
 #include "kernels/types.hpp"
 #include "runtime/engine/golden.hpp"
-#include "runtime/model/llama_model.hpp"
+#include "runtime/model/decoder_model.hpp"
 
 #include <cstddef>
 #include <span>
@@ -14,7 +14,7 @@ namespace troupe {
 class perplexity_comparison {
  public:
   /// Both models must outlive it. The exact one computes with K and V in floats, the tested one with them in kv.
-  perplexity_comparison(llama_model& tested, llama_model& exact, kernels::kv_type kv);
+  perplexity_comparison(decoder_model& tested, decoder_model& exact, kernels::kv_type kv);
 
   /// Scores every token of the window but the first, from an empty cache.
   void add_window(std::span<const token_id> tokens);
@@ -33,8 +33,8 @@ class perplexity_comparison {
     bool same_best = false;
   };
 
-  llama_model& tested_;
-  llama_model& exact_;
+  decoder_model& tested_;
+  decoder_model& exact_;
   kernels::kv_type kv_;
   std::vector<score> scores_;
 };

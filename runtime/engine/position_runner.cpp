@@ -23,14 +23,14 @@ class callback_consumer final : public logits_consumer {
 
 }  // namespace
 
-result<position_runner> position_runner::create(llama_model& model, kernels::kv_type kv, std::uint32_t max_tokens) {
+result<position_runner> position_runner::create(decoder_model& model, kernels::kv_type kv, std::uint32_t max_tokens) {
   const std::uint32_t n_blocks = (max_tokens + kernels::kv_block_tokens - 1) / kernels::kv_block_tokens;
   auto storage = kv_storage::create(model.layout(kv), model.config().n_layers, n_blocks);
   if (!storage) return storage.error();
   return position_runner(model, std::move(*storage));
 }
 
-position_runner::position_runner(llama_model& model, kv_storage kv) : model_(&model), kv_(std::move(kv)) {
+position_runner::position_runner(decoder_model& model, kv_storage kv) : model_(&model), kv_(std::move(kv)) {
   for (std::uint32_t index = 0; index < kv_.n_blocks(); ++index)
     blocks_.push_back({index, 0});
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "runtime/kv/kv_storage.hpp"
-#include "runtime/model/llama_model.hpp"
+#include "runtime/model/decoder_model.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -16,7 +16,7 @@ namespace troupe {
 class position_runner {
  public:
   /// The model must outlive it. Errors: overloaded, no memory for max_tokens of K and V.
-  static result<position_runner> create(llama_model& model, kernels::kv_type kv, std::uint32_t max_tokens);
+  static result<position_runner> create(decoder_model& model, kernels::kv_type kv, std::uint32_t max_tokens);
 
   /// position: in the sequence. Called from several threads at once.
   using logits_callback = std::function<void(std::uint32_t position, std::span<const float> logits)>;
@@ -27,9 +27,9 @@ class position_runner {
   std::uint32_t n_computed() const { return n_computed_; }
 
  private:
-  position_runner(llama_model& model, kv_storage kv);
+  position_runner(decoder_model& model, kv_storage kv);
 
-  llama_model* model_;
+  decoder_model* model_;
   kv_storage kv_;
   std::vector<block_handle> blocks_;
   std::uint32_t n_computed_ = 0;

@@ -18,11 +18,19 @@ constexpr std::string_view chat_template =
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
+std::uint32_t head_dim(const tiny_model_options& o) {
+  return o.head_dim ? o.head_dim : o.n_embd / o.n_heads;
+}
+
+bool is_gemma3(const tiny_model_options& o) {
+  return o.architecture == tiny_architecture::gemma3;
+}
+
 void check(const tiny_model_options& o) {
   TROUPE_ASSERT(o.n_layers > 0 && o.n_heads > 0 && o.n_kv_heads > 0 && o.n_ff > 0 && o.context_length > 0,
                 "the sizes of a model are at least 1");
-  TROUPE_ASSERT(o.n_embd % o.n_heads == 0 && o.n_embd / o.n_heads % 2 == 0,
-                "heads share the width and have even sizes");
+  TROUPE_ASSERT(o.head_dim != 0 || o.n_embd % o.n_heads == 0, "heads share the width");
+  TROUPE_ASSERT(head_dim(o) % 2 == 0, "heads have even sizes");
   TROUPE_ASSERT(o.n_heads % o.n_kv_heads == 0, "kv heads share the query heads");
   TROUPE_ASSERT(o.n_vocab >= min_tiny_vocab && o.n_vocab <= max_tiny_vocab, "the vocabulary is within its bounds");
 }
@@ -57,7 +65,7 @@ class weight_source {
 };
 
 void add_model_keys(gguf_writer& writer, const tiny_model_options& o) {
-  const std::string arch = "llama";
+  const std::string arch = is_gemma3(o) ? "gemma3" : "llama";
   writer.add("general.architecture", arch);
   writer.add("general.type", std::string("model"));
   writer.add("general.name", o.name);
@@ -71,7 +79,15 @@ void add_model_keys(gguf_writer& writer, const tiny_model_options& o) {
   writer.add(arch + ".attention.head_count_kv", o.n_kv_heads);
   writer.add(arch + ".attention.layer_norm_rms_epsilon", 1e-5f);
   writer.add(arch + ".rope.freq_base", o.rope_base);
-  writer.add(arch + ".rope.dimension_count", o.n_embd / o.n_heads);
+  if (is_gemma3(o)) {
+    writer.add(arch + ".attention.key_length", head_dim(o));
+    writer.add(arch + ".attention.value_length", head_dim(o));
+    writer.add(arch + ".attention.sliding_window", o.window);
+  } else {
+    writer.add(arch + ".rope.dimension_count", head_dim(o));
+    if (o.head_dim) writer.add(arch + ".attention.key_length", o.head_dim);
+    if (o.head_dim) writer.add(arch + ".attention.value_length", o.head_dim);
+  }
   writer.add(arch + ".vocab_size", o.n_vocab);
 }
 
@@ -93,19 +109,25 @@ void add_tokenizer_keys(gguf_writer& writer, std::uint32_t n_vocab) {
 
 void add_layer(weight_source& source, const tiny_model_options& o, std::uint32_t layer) {
   const std::string prefix = "blk." + std::to_string(layer) + ".";
-  const std::uint32_t n_kv = o.n_embd / o.n_heads * o.n_kv_heads;
+  const std::uint32_t n_q = head_dim(o) * o.n_heads;
+  const std::uint32_t n_kv = head_dim(o) * o.n_kv_heads;
   // A deviation of 1 / sqrt(n_in) keeps a normed input's scale. Queries get twice that, so that attention looks at some
   // positions more than at others instead of averaging them all.
   const double width = 1.0 / std::sqrt(o.n_embd);
   source.norm(prefix + "attn_norm.weight", o.n_embd);
-  source.matrix(prefix + "attn_q.weight", o.n_embd, o.n_embd, o.weights, 2.0 * width);
+  source.matrix(prefix + "attn_q.weight", o.n_embd, n_q, o.weights, 2.0 * width);
   source.matrix(prefix + "attn_k.weight", o.n_embd, n_kv, o.weights, width);
   source.matrix(prefix + "attn_v.weight", o.n_embd, n_kv, o.weights, width);
-  source.matrix(prefix + "attn_output.weight", o.n_embd, o.n_embd, o.weights, width);
+  source.matrix(prefix + "attn_output.weight", n_q, o.n_embd, o.weights, 1.0 / std::sqrt(n_q));
   source.norm(prefix + "ffn_norm.weight", o.n_embd);
   source.matrix(prefix + "ffn_gate.weight", o.n_embd, o.n_ff, o.weights, width);
   source.matrix(prefix + "ffn_up.weight", o.n_embd, o.n_ff, o.weights, width);
   source.matrix(prefix + "ffn_down.weight", o.n_ff, o.n_embd, o.weights, 2.0 / std::sqrt(o.n_ff));
+  if (!is_gemma3(o)) return;
+  source.norm(prefix + "attn_q_norm.weight", head_dim(o));
+  source.norm(prefix + "attn_k_norm.weight", head_dim(o));
+  source.norm(prefix + "post_attention_norm.weight", o.n_embd);
+  source.norm(prefix + "post_ffw_norm.weight", o.n_embd);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
-// Random models of a few layers, so that tests, the simulator and examples need no download: architecture llama with
-// the keys, tokenizer and chat template of SmolLM2-Instruct, and a vocabulary of a few hundred tokens. A function of
-// the options alone: the same options give the same bytes on every machine. Cost: time and memory in proportion to the
-// weights; the defaults make about 130,000 of them.
+// Random models of a few layers, so that tests, the simulator and examples need no download: architecture llama or
+// gemma3 with the keys, tokenizer and chat template of SmolLM2-Instruct, and a vocabulary of a few hundred tokens. A
+// function of the options alone: the same options give the same bytes on every machine. Cost: time and memory in
+// proportion to the weights; the defaults make about 130,000 of them.
 #pragma once
 
 #include "base/result.hpp"
@@ -16,13 +16,18 @@
 
 namespace troupe {
 
+enum class tiny_architecture : std::uint8_t { llama, gemma3 };
+
 struct tiny_model_options {
   std::uint64_t seed = 1;
+  tiny_architecture architecture = tiny_architecture::llama;
   std::string name = "tiny-random-llama";
   std::uint32_t n_layers = 2;
   std::uint32_t n_embd = 64;     // a multiple of n_heads, and of 32 for the block formats
   std::uint32_t n_heads = 4;     // heads of an even size, for rotary embedding
   std::uint32_t n_kv_heads = 2;  // divides n_heads
+  std::uint32_t head_dim = 0;    // even; 0: n_embd / n_heads
+  std::uint32_t window = 24;     // positions that local layers see; gemma3 has five of them to one global layer
   std::uint32_t n_ff = 128;      // a multiple of 32 for the block formats
   std::uint32_t n_vocab = 384;   // min_tiny_vocab to max_tiny_vocab
   std::uint32_t context_length = 512;

@@ -1,8 +1,10 @@
-// The shape of a llama-architecture model, read from a GGUF file's metadata. Every number is bounded here, so that the
-// loader multiplies without fear; whether the tensors agree is checked where they are loaded.
+// The shape of a decoder, read from a GGUF file's metadata: its sizes, and which of the small parts that set one
+// architecture apart from another it has. Every number is bounded here, so that the loader multiplies without fear;
+// whether the tensors agree is checked where they are loaded.
 #pragma once
 
 #include "base/result.hpp"
+#include "kernels/types.hpp"
 
 #include <cstdint>
 #include <string>
@@ -10,6 +12,14 @@
 namespace troupe {
 
 class gguf_file;
+
+/// What the gate of a feed-forward layer goes through.
+enum class gate_activation : std::uint8_t { silu, gelu };
+
+struct rope_config {
+  float base = 10'000.0f;
+  float scale = 1.0f;  // positions are divided by it (linear scaling)
+};
 
 struct model_config {
   std::string name;  // general.name, for people
@@ -22,12 +32,25 @@ struct model_config {
   std::uint32_t n_vocab = 0;
   std::uint32_t context_length = 0;
   float rms_epsilon = 0.0f;
-  float rope_base = 10'000.0f;
+  float embedding_scale = 1.0f;  // of a token's row, before the first layer
+  float attention_scale = 0.0f;  // of the scores
+
+  bool has_query_key_norms = false;  // each head of q and k is normed before it turns
+  bool has_output_norms = false;     // what attention and feed-forward add to the stream is normed first
+  gate_activation activation = gate_activation::silu;
+
+  rope_config rope;
   std::uint32_t rope_dims = 0;  // the first dimensions of a head that turn, even
-  float rope_scale = 1.0f;      // positions are divided by it (linear scaling)
+  kernels::rope_pairing pairing = kernels::rope_pairing::adjacent;
+
+  // Local layers see a window and turn by their own angles; of each `global_every` layers the last is global.
+  std::uint32_t window = 0;  // positions, a query's own among them; 0: all layers are global
+  std::uint32_t global_every = 1;
+  rope_config local_rope;
 
   std::uint32_t q_dim() const { return n_heads * head_dim; }
   std::uint32_t kv_dim() const { return n_kv_heads * head_dim; }
+  bool is_local(std::uint32_t layer) const { return window != 0 && (layer + 1) % global_every != 0; }
 };
 
 /// Errors: unsupported (another architecture, a kind of rope scaling this build does not do), corrupt (a key that is

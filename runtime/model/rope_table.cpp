@@ -4,11 +4,12 @@
 
 namespace troupe {
 
-rope_table::rope_table(const model_config& config, std::span<const float> factors, std::uint32_t n_positions)
+rope_table::rope_table(const model_config& config, const rope_config& rope, std::span<const float> factors,
+                       std::uint32_t n_positions)
     : stride_(config.head_dim), values_(std::size_t{n_positions} * stride_) {
   std::vector<double> frequencies(config.head_dim / 2, 0.0);
   for (std::uint32_t i = 0; i < config.rope_dims / 2; ++i) {
-    frequencies[i] = std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims) / config.rope_scale;
+    frequencies[i] = std::pow(static_cast<double>(rope.base), -2.0 * i / config.rope_dims) / rope.scale;
     if (!factors.empty()) frequencies[i] /= factors[i];
   }
   float* out = values_.data();

@@ -12,8 +12,10 @@ namespace troupe {
 
 class rope_table {
  public:
-  /// factors: empty, or (rope_dims / 2) by which each pair's frequency is divided (rope_freqs.weight of Llama 3).
-  rope_table(const model_config& config, std::span<const float> factors, std::uint32_t n_positions);
+  /// rope: of the model's layers that use this table. factors: empty, or (rope_dims / 2) by which each pair's frequency
+  /// is divided (rope_freqs.weight of Llama 3).
+  rope_table(const model_config& config, const rope_config& rope, std::span<const float> factors,
+             std::uint32_t n_positions);
 
   /// (head_dim / 2, 2). Pairs past rope_dims have angle 0 and stay as they are.
   const float* at(std::uint32_t position) const { return values_.data() + std::size_t{position} * stride_; }

@@ -48,13 +48,43 @@ TEST_CASE("the shape of a model is read, with defaults where the format has them
   CHECK(config->n_vocab == 10);
   CHECK(config->context_length == 512);
   CHECK(config->rms_epsilon == 1e-5f);
-  CHECK(config->rope_base == 10'000.0f);
+  CHECK(config->rope.base == 10'000.0f);
   CHECK(config->rope_dims == 16);
-  CHECK(config->rope_scale == 1.0f);
+  CHECK(config->rope.scale == 1.0f);
   CHECK(config->kv_dim() == 32);
   CHECK(read_with({{"llama.attention.head_count_kv", std::nullopt}})->n_kv_heads == 4);
   CHECK(read_with({{"llama.rope.scaling.type", std::string("linear")}, {"llama.rope.scaling.factor", 4.0f}})
-            ->rope_scale == 4.0f);
+            ->rope.scale == 4.0f);
+}
+
+TEST_CASE("an architecture says what its layers are made of", "[model_config]") {
+  const auto llama = read_with({});
+  REQUIRE(llama);
+  CHECK_FALSE((llama->has_query_key_norms || llama->has_output_norms || llama->is_local(0)));
+  CHECK(llama->attention_scale == 0.25f);
+  changes gemma{
+      {"general.architecture", std::string("gemma3")},        {"gemma3.block_count", std::uint32_t{12}},
+      {"gemma3.embedding_length", std::uint32_t{64}},         {"gemma3.attention.head_count", std::uint32_t{4}},
+      {"gemma3.attention.key_length", std::uint32_t{64}},     {"gemma3.attention.value_length", std::uint32_t{64}},
+      {"gemma3.feed_forward_length", std::uint32_t{128}},     {"gemma3.context_length", std::uint32_t{512}},
+      {"gemma3.attention.layer_norm_rms_epsilon", 1e-6f},     {"gemma3.rope.freq_base", 1e6f},
+      {"gemma3.rope.scaling.type", std::string("linear")},    {"gemma3.rope.scaling.factor", 8.0f},
+      {"gemma3.attention.sliding_window", std::uint32_t{512}}};
+  const auto config = read_with(gemma);
+  REQUIRE(config);
+  CHECK((config->has_query_key_norms && config->has_output_norms));
+  CHECK(config->activation == gate_activation::gelu);
+  CHECK(config->pairing == kernels::rope_pairing::halves);
+  CHECK(config->embedding_scale == 8.0f);
+  CHECK(config->attention_scale == 0.125f);
+  CHECK((config->rope.base == 1e6f && config->rope.scale == 8.0f));
+  CHECK((config->local_rope.base == 1e4f && config->local_rope.scale == 1.0f));
+  for (const std::uint32_t layer : {0u, 4u, 5u, 6u, 10u, 11u})
+    CHECK(config->is_local(layer) == (layer != 5 && layer != 11));
+  gemma["gemma3.attention.sliding_window"] = std::nullopt;
+  const auto windowless = read_with(gemma);
+  REQUIRE(!windowless);
+  CHECK(windowless.error().message.find("gemma3.attention.sliding_window") != std::string::npos);
 }
 
 TEST_CASE("what this build does not do is refused by name", "[model_config]") {

@@ -1,11 +1,10 @@
-#include "runtime/model/llama_model.hpp"
+#include "runtime/model/decoder_model.hpp"
 
 #include "base/assert.hpp"
 #include "kernels/ops/attention.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 namespace troupe {
@@ -41,14 +40,14 @@ linear_column column_of(const linear_weights& weights, float* y, row_precision p
 
 }  // namespace
 
-result<std::unique_ptr<llama_model>> llama_model::load(std::shared_ptr<const gguf_file> file,
-                                                       const kernels::table& table, thread_pool& pool,
-                                                       const llama_options& options) {
+result<std::unique_ptr<decoder_model>> decoder_model::load(std::shared_ptr<const gguf_file> file,
+                                                           const kernels::table& table, thread_pool& pool,
+                                                           const decoder_options& options) {
   TROUPE_ASSERT(options.max_rows > 0, "a pass needs room for a row");
   auto config = read_model_config(*file);
   if (!config) return config.error();
   if (auto fits = check_kernel_limits(*config); !fits) return fits.error();
-  auto weights = llama_weights::load(std::move(file), *config, table, pool, options.precision);
+  auto weights = decoder_weights::load(std::move(file), *config, table, pool, options.precision);
   if (!weights) return weights.error();
   const std::uint32_t widest = std::max({config->n_embd, config->q_dim(), config->n_ff});
   auto linear = linear_runner::create(table, pool, options.max_rows, widest);
@@ -60,22 +59,24 @@ result<std::unique_ptr<llama_model>> llama_model::load(std::shared_ptr<const ggu
 
   const std::uint32_t max_positions =
       options.max_positions ? std::min(options.max_positions, config->context_length) : config->context_length;
-  std::unique_ptr<llama_model> model(new llama_model(table, pool, std::move(*config), std::move(*weights),
-                                                     std::move(*linear), options.max_rows, max_positions));
+  std::unique_ptr<decoder_model> model(new decoder_model(table, pool, std::move(*config), std::move(*weights),
+                                                         std::move(*linear), options.max_rows, max_positions));
   model->scratch_ = std::move(*scratch);
   model->scratch_stride_ = stride;
   return model;
 }
 
-llama_model::llama_model(const kernels::table& table, thread_pool& pool, model_config config, llama_weights weights,
-                         linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions)
+decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, model_config config,
+                             decoder_weights weights, linear_runner linear, std::uint32_t max_rows,
+                             std::uint32_t max_positions)
     : table_(table),
       pool_(pool),
       config_(std::move(config)),
       weights_(std::move(weights)),
-      rope_(config_, weights_.rope_factors(), max_positions),
+      rope_(config_, config_.rope, weights_.rope_factors(), max_positions),
       linear_(std::move(linear)),
       max_rows_(max_rows) {
+  if (config_.window != 0) local_rope_.emplace(config_, config_.local_rope, weights_.rope_factors(), max_positions);
   const std::size_t rows = max_rows;
   first_row_.reserve(rows);
   store_groups_.reserve(rows);
@@ -96,19 +97,19 @@ llama_model::llama_model(const kernels::table& table, thread_pool& pool, model_c
   v_blocks_.assign(pool.size(), std::vector<const std::byte*>(n_blocks));
 }
 
-void llama_model::forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer) {
+void decoder_model::forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer) {
   plan(slices);
   if (n_rows_ == 0) return;
   embed(slices);
   for (std::uint32_t i = 0; i < config_.n_layers; ++i) {
-    const llama_layer& layer = weights_.layers()[i];
+    const decoder_layer& layer = weights_.layers()[i];
     attention_block(layer, i, slices, kv);
     ffn_block(layer);
   }
   give_logits(consumer);
 }
 
-void llama_model::plan(std::span<const forward_slice> slices) {
+void decoder_model::plan(std::span<const forward_slice> slices) {
   n_rows_ = 0;
   first_row_.clear();
   store_groups_.clear();
@@ -140,7 +141,7 @@ void llama_model::plan(std::span<const forward_slice> slices) {
 
 /// Tasks in falling order of cost. When there are few and one of the last would leave workers idle, its query heads are
 /// split: that reads its K and V more than once, but at the same time.
-void llama_model::plan_attention(std::span<const forward_slice> slices) {
+void decoder_model::plan_attention(std::span<const forward_slice> slices) {
   const std::uint32_t group_heads = config_.n_heads / config_.n_kv_heads;
   const std::uint32_t n_workers = pool_.size();
   attention_tasks_.clear();
@@ -169,18 +170,22 @@ void llama_model::plan_attention(std::span<const forward_slice> slices) {
     }
 }
 
-void llama_model::embed(std::span<const forward_slice> slices) {
+void decoder_model::embed(std::span<const forward_slice> slices) {
   pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
     const row_group& rows = store_groups_[task];
     for (std::uint32_t i = rows.begin; i < rows.end; ++i) {
       const auto token = static_cast<std::uint32_t>(slices[rows.slice].tokens[i]);
-      weights_.embed(table_, token, x_.data() + (first_row_[rows.slice] + i) * config_.n_embd);
+      const std::span row(x_.data() + (first_row_[rows.slice] + i) * config_.n_embd, config_.n_embd);
+      weights_.embed(table_, token, row.data());
+      if (config_.embedding_scale == 1.0f) continue;
+      for (float& value : row)
+        value *= config_.embedding_scale;
     }
   });
 }
 
-void llama_model::attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
-                                  kv_storage& kv) {
+void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t index,
+                                    std::span<const forward_slice> slices, kv_storage& kv) {
   const std::array qkv{column_of(layer.q, q_.data(), qkv_precision), column_of(layer.k, k_.data(), qkv_precision),
                        column_of(layer.v, v_.data(), qkv_precision)};
   const auto normed = [&](std::size_t row, float* scratch) {
@@ -204,16 +209,46 @@ void llama_model::attention_block(const llama_layer& layer, std::uint32_t index,
     attend(slice, task, index, kv, worker);
   });
 
-  const std::array output{column_of(layer.attention_output, delta_.data(), attention_output_precision)};
-  linear_.run(
-      output, attention_output_precision, n_rows_,
-      [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); },
-      [&](const output_block& block) { add_to_residual(output[0].targets[0].y_stride, block); });
+  add_output(layer.attention_output, attention_output_precision, layer.attention_output_norm,
+             [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); });
 }
 
-/// Rotates the queries and the key of one kv head and writes its K and V.
-void llama_model::store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer,
-                             std::uint32_t kv_head, kv_storage& kv) {
+template <class Input>
+void decoder_model::add_output(const linear_weights& weights, row_precision precision, const std::vector<float>& norm,
+                               const Input& input) {
+  const std::array output{column_of(weights, delta_.data(), precision)};
+  const std::size_t stride = output[0].targets[0].y_stride;
+  const std::uint32_t n_embd = config_.n_embd;
+  if (norm.empty()) {
+    linear_.run(output, precision, n_rows_, input, [&](const output_block& block) {
+      for (std::size_t row = block.row_begin; row < block.row_end; ++row)
+        table_.add(delta_.data() + row * stride + block.out_begin, block.out_end - block.out_begin,
+                   x_.data() + row * n_embd + block.out_begin);
+    });
+    return;
+  }
+  // A norm needs its whole row, which no block of outputs has.
+  linear_.run(output, precision, n_rows_, input, [](const output_block&) {});
+  const auto add_rows = [&](std::size_t task, std::uint32_t) {
+    const std::size_t end = std::min(n_rows_, (task + 1) * norm_rows_per_task);
+    for (std::size_t row = task * norm_rows_per_task; row < end; ++row) {
+      float* const delta = delta_.data() + row * stride;
+      table_.rms_norm(delta, norm.data(), n_embd, config_.rms_epsilon, delta);
+      table_.add(delta, n_embd, x_.data() + row * n_embd);
+    }
+  };
+  const std::size_t n_tasks = (n_rows_ + norm_rows_per_task - 1) / norm_rows_per_task;
+  if (n_tasks == 1)
+    add_rows(0, 0);
+  else
+    pool_.for_each_task(n_tasks, add_rows);
+}
+
+/// Norms and rotates the queries and the key of one kv head and writes its K and V.
+void decoder_model::store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer,
+                               std::uint32_t kv_head, kv_storage& kv) {
+  const decoder_layer& weights = weights_.layers()[layer];
+  const rope_table& angles = rope_of(layer);
   const std::uint32_t dim = config_.head_dim;
   const std::uint32_t group = config_.n_heads / config_.n_kv_heads;
   // A block is (n_kv_heads, …): one head's part of it is a block of one head.
@@ -226,15 +261,20 @@ void llama_model::store_rows(const forward_slice& slice, const row_group& rows, 
     float* k = k_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
     const float* v = v_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
     float* q = q_.data() + row * 2 * config_.q_dim() + std::size_t{kv_head} * group * dim;
-    table_.rope(q, group, dim, kernels::rope_pairing::adjacent, rope_.at(position));
-    table_.rope(k, 1, dim, kernels::rope_pairing::adjacent, rope_.at(position));
+    if (config_.has_query_key_norms) {
+      for (std::uint32_t head = 0; head < group; ++head)
+        table_.rms_norm(q + head * dim, weights.q_norm.data(), dim, config_.rms_epsilon, q + head * dim);
+      table_.rms_norm(k, weights.k_norm.data(), dim, config_.rms_epsilon, k);
+    }
+    table_.rope(q, group, dim, config_.pairing, angles.at(position));
+    table_.rope(k, 1, dim, config_.pairing, angles.at(position));
     table_.store_kv(one_head, k, v, position % block_tokens, kv.k_block(layer, block) + head_offset,
                     kv.v_block(layer, block) + head_offset);
   }
 }
 
-void llama_model::attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
-                         std::uint32_t worker) {
+void decoder_model::attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
+                           std::uint32_t worker) {
   const row_group& rows = query_groups_[task.group];
   auto& k_blocks = k_blocks_[worker];
   auto& v_blocks = v_blocks_[worker];
@@ -256,13 +296,14 @@ void llama_model::attend(const forward_slice& slice, const attention_task& task,
                     .out_stride = config_.q_dim(),
                     .n_queries = rows.end - rows.begin,
                     .first_position = slice.first_position + rows.begin,
-                    .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim)),
+                    .window = config_.is_local(layer) ? config_.window : 0,
+                    .scale = config_.attention_scale,
                     .k_blocks = k_blocks.data(),
                     .v_blocks = v_blocks.data(),
                     .scratch = scratch_.data() + worker * scratch_stride_});
 }
 
-void llama_model::ffn_block(const llama_layer& layer) {
+void decoder_model::ffn_block(const decoder_layer& layer) {
   const std::uint32_t n_ff = config_.n_ff;
   const std::array gate_up{linear_column{
       .targets = {linear_target{&layer.gate, gate_.data(), n_ff}, {&layer.up, up_.data(), n_ff}}, .n_targets = 2}};
@@ -271,25 +312,18 @@ void llama_model::ffn_block(const llama_layer& layer) {
                     scratch);
     return static_cast<const float*>(scratch);
   };
+  const auto activate = config_.activation == gate_activation::silu ? table_.silu_mul : table_.gelu_mul;
   linear_.run(gate_up, gate_up_precision, n_rows_, normed, [&](const output_block& block) {
     for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
       float* gate = gate_.data() + row * n_ff + block.out_begin;
-      table_.silu_mul(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
+      activate(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
     }
   });
-  const std::array down{column_of(layer.down, delta_.data(), down_precision)};
-  linear_.run(
-      down, down_precision, n_rows_, [&](std::size_t row, float*) { return gate_.data() + row * n_ff; },
-      [&](const output_block& block) { add_to_residual(down[0].targets[0].y_stride, block); });
+  add_output(layer.down, down_precision, layer.ffn_output_norm,
+             [&](std::size_t row, float*) { return gate_.data() + row * n_ff; });
 }
 
-void llama_model::add_to_residual(std::size_t delta_stride, const output_block& block) {
-  for (std::size_t row = block.row_begin; row < block.row_end; ++row)
-    table_.add(delta_.data() + row * delta_stride + block.out_begin, block.out_end - block.out_begin,
-               x_.data() + row * config_.n_embd + block.out_begin);
-}
-
-void llama_model::give_logits(logits_consumer& consumer) {
+void decoder_model::give_logits(logits_consumer& consumer) {
   const std::uint32_t n_vocab = config_.n_vocab;
   const std::array output{column_of(weights_.output(), logits_.data(), output_precision)};
   for (std::size_t first = 0; first < logits_rows_.size(); first += logits_rows_at_once) {

@@ -1,8 +1,8 @@
-#include "runtime/model/llama_model.hpp"
+#include "runtime/model/decoder_model.hpp"
 
 #include "base/random.hpp"
 #include "catch.hpp"
-#include "naive_llama.hpp"
+#include "naive_decoder.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/gguf/tiny_model.hpp"
 
@@ -24,14 +24,14 @@ struct loaded {
   std::vector<std::byte> bytes;
   std::shared_ptr<const gguf_file> file;
   thread_pool pool;
-  std::unique_ptr<llama_model> model;
+  std::unique_ptr<decoder_model> model;
 
   loaded(std::vector<std::byte> b, const kernels::table& table, std::uint32_t n_threads, std::uint32_t max_rows = 64)
       : bytes(std::move(b)), pool(n_threads) {
     auto parsed = gguf_file::parse(bytes);
     REQUIRE(parsed);
     file = *parsed;
-    auto m = llama_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 320});
+    auto m = decoder_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 320});
     if (!m) FAIL(m.error().message);
     model = std::move(*m);
   }
@@ -110,7 +110,7 @@ void check_against_naive(std::vector<std::byte> bytes, bool any_quantised) {
     CAPTURE(table->isa);
     loaded m(bytes, *table, 3);
     const auto tokens = random_tokens(5, 40, m.model->config().n_vocab);
-    const auto exact = testing::naive_llama(*m.file).logits(tokens);
+    const auto exact = testing::naive_decoder(*m.file).logits(tokens);
     const bool rounded = any_quantised && !floats_only(*table, weight_type::q4_1);
     CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], exact) < (rounded ? 3e-2 : 1e-5));
     CHECK(relative_error(compute(m, {tokens}, 7, kv_type::f16)[0], exact) < (rounded ? 3e-2 : 2e-3));
@@ -125,7 +125,7 @@ std::vector<std::byte> floats_to_bytes(const std::vector<float>& values) {
 
 }  // namespace
 
-TEST_CASE("logits equal a naive double-precision forward pass", "[llama_model]") {
+TEST_CASE("logits equal a naive double-precision forward pass", "[decoder_model]") {
   for (const weight_type type : kernels::weight_types)
     for (const bool tied : {true, false}) {
       CAPTURE(static_cast<int>(type), tied);
@@ -139,7 +139,7 @@ TEST_CASE("logits equal a naive double-precision forward pass", "[llama_model]")
     }
 }
 
-TEST_CASE("every grouping of query heads is computed", "[llama_model]") {
+TEST_CASE("every grouping of query heads is computed", "[decoder_model]") {
   for (const auto& [n_embd, heads, kv_heads] :
        {std::tuple{64u, 8u, 8u}, {64u, 8u, 1u}, {96u, 6u, 3u}, {576u, 9u, 3u}}) {
     CAPTURE(n_embd, heads, kv_heads);
@@ -149,7 +149,7 @@ TEST_CASE("every grouping of query heads is computed", "[llama_model]") {
   }
 }
 
-TEST_CASE("biases, rope factors and linear rope scaling are applied", "[llama_model]") {
+TEST_CASE("biases, rope factors and linear rope scaling are applied", "[decoder_model]") {
   gguf_writer writer = make_tiny_model({.n_layers = 1});
   writer.add("llama.rope.scaling.type", std::string("linear"));
   writer.add("llama.rope.scaling.factor", 2.5f);
@@ -167,7 +167,59 @@ TEST_CASE("biases, rope factors and linear rope scaling are applied", "[llama_mo
   check_against_naive(writer.build(), false);
 }
 
-TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[llama_model][rule5]") {
+namespace {
+
+/// Both kinds of layers, heads wider than their share of the width, and windows that the tests' sequences outgrow.
+tiny_model_options tiny_gemma3() {
+  return {.architecture = tiny_architecture::gemma3, .n_layers = 7, .head_dim = 32, .window = 24};
+}
+
+}  // namespace
+
+TEST_CASE("gemma3 equals a naive double-precision forward pass", "[decoder_model]") {
+  check_against_naive(build_tiny_model(tiny_gemma3()), false);
+  for (const std::uint32_t window : {1u, 5u, 16u, 100u}) {
+    CAPTURE(window);
+    auto options = tiny_gemma3();
+    options.window = window;
+    options.seed = window;
+    check_against_naive(build_tiny_model(options), false);
+  }
+  auto options = tiny_gemma3();
+  options.n_embd = options.n_ff = 256;
+  options.n_layers = 2;
+  options.head_dim = 64;  // four of them make whole blocks
+  for (const weight_type type : {weight_type::q5_0, weight_type::q4_k, weight_type::q6_k}) {
+    CAPTURE(kernels::to_string(type));
+    options.weights = type;
+    options.embeddings = weight_type::q8_0;
+    check_against_naive(build_tiny_model(options), true);
+  }
+}
+
+TEST_CASE("rule 5: no bit of gemma3 depends on batch, chunking or threads", "[decoder_model][rule5]") {
+  auto options = tiny_gemma3();
+  options.weights = options.embeddings = weight_type::q5_0;
+  const auto bytes = build_tiny_model(options);
+  for (const kernels::table* table : kernels::available()) {
+    CAPTURE(table->isa);
+    const std::vector<std::vector<token_id>> sequences{random_tokens(1, 150, 300), random_tokens(2, 40, 300),
+                                                       random_tokens(3, 3, 300)};
+    loaded alone(bytes, *table, 1, 512);
+    std::vector<rows> expected;
+    for (const auto& tokens : sequences)
+      expected.push_back(compute(alone, {tokens}, tokens.size(), kv_type::f16)[0]);
+    for (const std::uint32_t n_threads : {1u, 3u}) {
+      loaded m(bytes, *table, n_threads, 512);
+      for (const std::size_t chunk : {1u, 3u, 16u, 64u}) {
+        CAPTURE(n_threads, chunk);
+        CHECK(compute(m, sequences, chunk, kv_type::f16) == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[decoder_model][rule5]") {
   for (const weight_type type : {weight_type::f32, weight_type::q4_1, weight_type::q8_0}) {
     const auto bytes = build_tiny_model({.weights = type, .embeddings = weight_type::q8_0});
     for (const kernels::table* table : kernels::available()) {
@@ -191,7 +243,7 @@ TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[llama_model]
   }
 }
 
-TEST_CASE("rule 5: query heads split over idle workers", "[llama_model][rule5]") {
+TEST_CASE("rule 5: query heads split over idle workers", "[decoder_model][rule5]") {
   const auto bytes = build_tiny_model({.n_embd = 96, .n_heads = 12, .n_kv_heads = 3, .n_ff = 160});
   const std::vector<std::vector<token_id>> sequences{random_tokens(1, 300, 300)};
   for (const kernels::table* table : kernels::available()) {
@@ -205,24 +257,25 @@ TEST_CASE("rule 5: query heads split over idle workers", "[llama_model][rule5]")
   }
 }
 
-TEST_CASE("widened weights are the exact model", "[llama_model]") {
+TEST_CASE("widened weights are the exact model", "[decoder_model]") {
   const auto bytes = build_tiny_model({.weights = weight_type::q4_1, .embeddings = weight_type::q8_0});
   loaded m(bytes, kernels::best(), 2);
-  auto widened = llama_model::load(m.file, kernels::best(), m.pool,
-                                   {.max_rows = 64, .max_positions = 256, .precision = weight_precision::widened});
+  auto widened = decoder_model::load(m.file, kernels::best(), m.pool,
+                                     {.max_rows = 64, .max_positions = 256, .precision = weight_precision::widened});
   REQUIRE(widened);
   m.model = std::move(*widened);
   const auto tokens = random_tokens(5, 40, 300);
-  CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], testing::naive_llama(*m.file).logits(tokens)) < 1e-5);
+  CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], testing::naive_decoder(*m.file).logits(tokens)) <
+        1e-5);
 }
 
-TEST_CASE("a tensor that is missing or of another shape is named, with both shapes", "[llama_model]") {
+TEST_CASE("a tensor that is missing or of another shape is named, with both shapes", "[decoder_model]") {
   const auto load = [](const gguf_writer& writer) {
     const auto bytes = writer.build();
     auto file = gguf_file::parse(bytes);
     REQUIRE(file);
     thread_pool pool(1);
-    auto model = llama_model::load(*file, kernels::reference(), pool, {});
+    auto model = decoder_model::load(*file, kernels::reference(), pool, {});
     REQUIRE(!model);
     CHECK(model.error().code == errc::corrupt);
     return model.error().message;

@@ -1,4 +1,4 @@
-#include "runtime/model/llama_weights.hpp"
+#include "runtime/model/decoder_weights.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -22,15 +22,15 @@ error missing(const std::string& name) {
 }  // namespace
 
 /// One load: checks every tensor, then packs all of them into one allocation.
-class llama_loader {
+class decoder_loader {
  public:
-  llama_loader(std::shared_ptr<const gguf_file> file, const model_config& config, const kernels::table& table,
-               thread_pool& pool, weight_precision precision)
+  decoder_loader(std::shared_ptr<const gguf_file> file, const model_config& config, const kernels::table& table,
+                 thread_pool& pool, weight_precision precision)
       : config_(config), table_(table), pool_(pool), precision_(precision) {
     weights_.file_ = std::move(file);
   }
 
-  result<llama_weights> load() {
+  result<decoder_weights> load() {
     describe();
     if (failure_) return *failure_;
     auto memory = aligned_buffer::create(packed_bytes_);
@@ -63,16 +63,23 @@ class llama_loader {
   void describe_layer(std::uint32_t i) {
     const model_config& c = config_;
     const std::string prefix = "blk." + std::to_string(i) + ".";
-    llama_layer& layer = weights_.layers_[i];
+    decoder_layer& layer = weights_.layers_[i];
     layer.attention_norm = floats(prefix + "attn_norm.weight", c.n_embd);
     describe_linear(prefix + "attn_q", layer.q, c.q_dim(), c.n_embd);
     describe_linear(prefix + "attn_k", layer.k, c.kv_dim(), c.n_embd);
     describe_linear(prefix + "attn_v", layer.v, c.kv_dim(), c.n_embd);
+    if (c.has_query_key_norms) {
+      layer.q_norm = floats(prefix + "attn_q_norm.weight", c.head_dim);
+      layer.k_norm = floats(prefix + "attn_k_norm.weight", c.head_dim);
+    }
     describe_linear(prefix + "attn_output", layer.attention_output, c.n_embd, c.q_dim());
     layer.ffn_norm = floats(prefix + "ffn_norm.weight", c.n_embd);
     describe_linear(prefix + "ffn_gate", layer.gate, c.n_ff, c.n_embd);
     describe_linear(prefix + "ffn_up", layer.up, c.n_ff, c.n_embd);
     describe_linear(prefix + "ffn_down", layer.down, c.n_embd, c.n_ff);
+    if (!c.has_output_norms) return;
+    layer.attention_output_norm = floats(prefix + "post_attention_norm.weight", c.n_embd);
+    layer.ffn_output_norm = floats(prefix + "post_ffw_norm.weight", c.n_embd);
   }
 
   void describe_linear(const std::string& name, linear_weights& target, std::uint32_t n_out, std::uint32_t n_in) {
@@ -168,7 +175,7 @@ class llama_loader {
     if (!failure_) failure_ = std::move(failure);
   }
 
-  llama_weights weights_;
+  decoder_weights weights_;
   const model_config& config_;
   const kernels::table& table_;
   thread_pool& pool_;
@@ -178,12 +185,13 @@ class llama_loader {
   std::optional<error> failure_;
 };
 
-result<llama_weights> llama_weights::load(std::shared_ptr<const gguf_file> file, const model_config& config,
-                                          const kernels::table& table, thread_pool& pool, weight_precision precision) {
-  return llama_loader(std::move(file), config, table, pool, precision).load();
+result<decoder_weights> decoder_weights::load(std::shared_ptr<const gguf_file> file, const model_config& config,
+                                              const kernels::table& table, thread_pool& pool,
+                                              weight_precision precision) {
+  return decoder_loader(std::move(file), config, table, pool, precision).load();
 }
 
-void llama_weights::embed(const kernels::table& table, std::uint32_t token, float* y) const {
+void decoder_weights::embed(const kernels::table& table, std::uint32_t token, float* y) const {
   const auto n_embd = static_cast<std::uint32_t>(embedding_.dims[0]);
   const std::size_t row = kernels::row_bytes(embedding_.type, n_embd);
   table.dequantize_row(embedding_.type, embedding_.data.data() + token * row, n_embd, y);

@@ -1,11 +1,14 @@
-// The llama architecture as its paper writes it: one position after the other, double precision, no cache but vectors
-// of all keys and values, nothing shared with the code under test but the file reader and the decoding of weights.
+// The architectures llama and gemma3 as their papers write them: one position after the other, double precision, no
+// cache but vectors of all keys and values, nothing shared with the code under test but the file reader and the
+// decoding of weights.
 #pragma once
 
 #include "kernels/table.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -14,17 +17,21 @@
 
 namespace troupe::testing {
 
-class naive_llama {
+class naive_decoder {
  public:
-  explicit naive_llama(const gguf_file& file) : file_(file) {
-    n_layers_ = *file.get_uint("llama.block_count");
-    n_heads_ = *file.get_uint("llama.attention.head_count");
-    n_kv_heads_ = *file.get_uint("llama.attention.head_count_kv");
-    n_embd_ = *file.get_uint("llama.embedding_length");
-    head_dim_ = n_embd_ / n_heads_;
-    epsilon_ = *file.get_float("llama.attention.layer_norm_rms_epsilon");
-    base_ = file.get_float("llama.rope.freq_base").value_or(10'000.0);
-    if (file.get_string("llama.rope.scaling.type") == "linear") scale_ = *file.get_float("llama.rope.scaling.factor");
+  explicit naive_decoder(const gguf_file& file) : file_(file) {
+    const std::string arch(*file.get_string("general.architecture"));
+    gemma_ = arch == "gemma3";
+    n_layers_ = *file.get_uint(arch + ".block_count");
+    n_heads_ = *file.get_uint(arch + ".attention.head_count");
+    n_kv_heads_ = *file.get_uint(arch + ".attention.head_count_kv");
+    n_embd_ = *file.get_uint(arch + ".embedding_length");
+    head_dim_ = file.get_uint(arch + ".attention.key_length").value_or(n_embd_ / n_heads_);
+    epsilon_ = *file.get_float(arch + ".attention.layer_norm_rms_epsilon");
+    base_ = file.get_float(arch + ".rope.freq_base").value_or(10'000.0);
+    if (file.get_string(arch + ".rope.scaling.type") == "linear")
+      scale_ = *file.get_float(arch + ".rope.scaling.factor");
+    if (gemma_) window_ = *file.get_uint(arch + ".attention.sliding_window");
   }
 
   /// (n_tokens, n_vocab)
@@ -81,16 +88,32 @@ class naive_llama {
     return y;
   }
 
-  void rotate(vec& heads, std::size_t position) {
+  /// Five local layers, then a global one.
+  bool is_local(std::size_t layer) const { return gemma_ && layer % 6 != 5; }
+
+  void norm_heads(const std::string& name, vec& heads) {
+    for (std::size_t begin = 0; begin < heads.size(); begin += head_dim_) {
+      const auto first = heads.begin() + static_cast<std::ptrdiff_t>(begin);
+      const vec normed = norm(name, vec(first, first + static_cast<std::ptrdiff_t>(head_dim_)));
+      std::copy(normed.begin(), normed.end(), first);
+    }
+  }
+
+  void rotate(vec& heads, std::size_t position, std::size_t layer) {
     const auto& factors = tensor("rope_freqs.weight");
-    for (std::size_t i = 0; i < heads.size(); i += 2) {
-      const std::size_t pair = i % head_dim_ / 2;
-      double angle = static_cast<double>(position) / scale_ *
-                     std::pow(base_, -2.0 * static_cast<double>(pair) / static_cast<double>(head_dim_));
-      if (!factors.empty()) angle /= factors[0][pair];
-      const double a = heads[i], b = heads[i + 1];
-      heads[i] = a * std::cos(angle) - b * std::sin(angle);
-      heads[i + 1] = a * std::sin(angle) + b * std::cos(angle);
+    const double base = is_local(layer) ? 10'000.0 : base_;
+    const double scale = is_local(layer) ? 1.0 : scale_;
+    for (std::size_t head = 0; head < heads.size(); head += head_dim_) {
+      for (std::size_t pair = 0; pair < head_dim_ / 2; ++pair) {
+        double angle = static_cast<double>(position) / scale *
+                       std::pow(base, -2.0 * static_cast<double>(pair) / static_cast<double>(head_dim_));
+        if (!factors.empty()) angle /= factors[0][pair];
+        double& first = heads[head + (gemma_ ? pair : 2 * pair)];
+        double& second = heads[head + (gemma_ ? pair + head_dim_ / 2 : 2 * pair + 1)];
+        const double a = first, b = second;
+        first = a * std::cos(angle) - b * std::sin(angle);
+        second = a * std::sin(angle) + b * std::cos(angle);
+      }
     }
   }
 
@@ -100,7 +123,10 @@ class naive_llama {
       const std::size_t kv = head / (n_heads_ / n_kv_heads_) * head_dim_;
       vec weights;
       double sum = 0;
-      for (const vec& key : keys_[layer]) {
+      const std::size_t n = keys_[layer].size();
+      const std::size_t first = is_local(layer) && n > window_ ? n - window_ : 0;
+      for (std::size_t t = first; t < n; ++t) {
+        const vec& key = keys_[layer][t];
         double score = 0;
         for (std::size_t d = 0; d < head_dim_; ++d)
           score += q[head * head_dim_ + d] * key[kv + d];
@@ -109,13 +135,16 @@ class naive_llama {
       }
       for (std::size_t t = 0; t < weights.size(); ++t)
         for (std::size_t d = 0; d < head_dim_; ++d)
-          out[head * head_dim_ + d] += weights[t] / sum * values_[layer][t][kv + d];
+          out[head * head_dim_ + d] += weights[t] / sum * values_[layer][first + t][kv + d];
     }
     return out;
   }
 
   vec step(std::size_t token, std::size_t position) {
     vec x = tensor("token_embd.weight")[token];
+    if (gemma_)
+      for (double& v : x)
+        v *= std::sqrt(static_cast<double>(n_embd_));
     const auto add = [&](const vec& delta) {
       for (std::size_t i = 0; i < x.size(); ++i)
         x[i] += delta[i];
@@ -125,24 +154,34 @@ class naive_llama {
       const vec h = norm(prefix + "attn_norm.weight", x);
       vec q = multiply(prefix + "attn_q", h);
       vec k = multiply(prefix + "attn_k", h);
-      rotate(q, position);
-      rotate(k, position);
+      if (gemma_) norm_heads(prefix + "attn_q_norm.weight", q);
+      if (gemma_) norm_heads(prefix + "attn_k_norm.weight", k);
+      rotate(q, position, layer);
+      rotate(k, position, layer);
       keys_[layer].push_back(k);
       values_[layer].push_back(multiply(prefix + "attn_v", h));
-      add(multiply(prefix + "attn_output", attend(layer, q)));
+      const vec attended = multiply(prefix + "attn_output", attend(layer, q));
+      add(gemma_ ? norm(prefix + "post_attention_norm.weight", attended) : attended);
 
       const vec g = norm(prefix + "ffn_norm.weight", x);
       vec gate = multiply(prefix + "ffn_gate", g);
       const vec up = multiply(prefix + "ffn_up", g);
       for (std::size_t i = 0; i < gate.size(); ++i)
-        gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
-      add(multiply(prefix + "ffn_down", gate));
+        gate[i] = activation(gate[i]) * up[i];
+      const vec down = multiply(prefix + "ffn_down", gate);
+      add(gemma_ ? norm(prefix + "post_ffw_norm.weight", down) : down);
     }
     return multiply(file_.find_tensor("output.weight") ? "output" : "token_embd", norm("output_norm.weight", x));
   }
 
+  double activation(double x) const {
+    if (gemma_) return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    return x / (1 + std::exp(-x));
+  }
+
   const gguf_file& file_;
-  std::size_t n_layers_, n_heads_, n_kv_heads_, n_embd_, head_dim_;
+  bool gemma_ = false;
+  std::size_t n_layers_, n_heads_, n_kv_heads_, n_embd_, head_dim_, window_ = 0;
   double epsilon_, base_, scale_ = 1.0;
   std::map<std::string, std::vector<vec>> tensors_;
   std::vector<std::vector<vec>> keys_, values_;  // by layer, by position

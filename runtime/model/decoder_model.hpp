@@ -1,14 +1,18 @@
-// The forward pass of the llama architecture (Touvron et al., 2023: pre-norm transformer with RMS norm, rotary
-// embedding, grouped-query attention and SwiGLU) over a batch of slices of several sequences, on one kernel table.
+// The forward pass of a decoder over a batch of slices of several sequences, on one kernel table: the llama
+// architecture (Touvron et al., 2023: pre-norm transformer with RMS norm, rotary embedding, grouped-query attention and
+// a gated feed-forward layer) and what is made of the same parts. In brackets those that not all have (model_config):
 //
-//   x = embed(tokens)                                     (n_rows, n_embd)
-//   each layer:  q, k, v = W rms_norm(x); rotate q, k; store k, v
-//                x += W_o attention(q, K, V)
-//                x += W_down (silu(W_gate h) * W_up h),   h = rms_norm(x)
+//   x = [scale] embed(tokens)                             (n_rows, n_embd)
+//   each layer:  q, k, v = W rms_norm(x); [norm the heads of q and k]; rotate q, k; store k, v
+//                x += [norm] W_o attention(q, K, V)       [of a window, with other angles, in local layers]
+//                x += [norm] W_down (act(W_gate h) * W_up h),   h = rms_norm(x), act: silu or gelu
 //   logits = W_out rms_norm(x)                            for the rows asked for only
 //
-// Decode costs one read of the weights and five loops of the pool a layer. Rule 5: the logits of a position depend on
-// its sequence's tokens alone; how the rows are batched, chunked and split over threads moves no bit.
+// Gemma 3 (Gemma team, 2025) has all of them.
+//
+// Decode costs one read of the weights and five loops of the pool a layer, seven with norms of the outputs. Rule 5: the
+// logits of a position depend on its sequence's tokens alone; how the rows are batched, chunked and split over threads
+// moves no bit.
 //
 // forward() allocates nothing: its buffers are sized once for max_rows.
 #pragma once
@@ -19,13 +23,14 @@
 #include "runtime/kv/block_pool.hpp"
 #include "runtime/kv/kv_storage.hpp"
 #include "runtime/model/aligned_buffer.hpp"
+#include "runtime/model/decoder_weights.hpp"
 #include "runtime/model/linear_runner.hpp"
-#include "runtime/model/llama_weights.hpp"
 #include "runtime/model/model_config.hpp"
 #include "runtime/model/rope_table.hpp"
 #include "runtime/parallel/thread_pool.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -49,18 +54,18 @@ class logits_consumer {
   virtual void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) = 0;
 };
 
-struct llama_options {
+struct decoder_options {
   std::uint32_t max_rows = 512;     // tokens of one forward pass, all slices together
   std::uint32_t max_positions = 0;  // of a sequence; 0: the model's context length
   weight_precision precision = weight_precision::as_stored;
 };
 
-class llama_model {
+class decoder_model {
  public:
   /// Packs the weights over the pool, which must outlive the model. Errors: what read_model_config and
-  /// llama_weights::load say.
-  static result<std::unique_ptr<llama_model>> load(std::shared_ptr<const gguf_file> file, const kernels::table& table,
-                                                   thread_pool& pool, const llama_options& options);
+  /// decoder_weights::load say.
+  static result<std::unique_ptr<decoder_model>> load(std::shared_ptr<const gguf_file> file, const kernels::table& table,
+                                                     thread_pool& pool, const decoder_options& options);
 
   /// Computes the slices: writes K and V of all their positions, gives the logits wanted to the consumer. Slices are of
   /// different sequences, in all at most max_rows tokens.
@@ -94,30 +99,37 @@ class llama_model {
   static constexpr std::uint32_t queries_per_task = 16;
   // Positions from which on it pays to split the query heads of a kv head, should workers be idle otherwise.
   static constexpr std::uint32_t long_context = 256;
+  // Rows of one task that norms outputs.
+  static constexpr std::size_t norm_rows_per_task = 8;
   // Logits are the widest rows: 32 of 49,152 are 6 MB.
   static constexpr std::uint32_t logits_rows_at_once = 32;
 
-  llama_model(const kernels::table& table, thread_pool& pool, model_config config, llama_weights weights,
-              linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions);
+  decoder_model(const kernels::table& table, thread_pool& pool, model_config config, decoder_weights weights,
+                linear_runner linear, std::uint32_t max_rows, std::uint32_t max_positions);
 
   void plan(std::span<const forward_slice> slices);
   void plan_attention(std::span<const forward_slice> slices);
   void embed(std::span<const forward_slice> slices);
-  void attention_block(const llama_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
+  void attention_block(const decoder_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
                        kv_storage& kv);
-  void ffn_block(const llama_layer& layer);
+  void ffn_block(const decoder_layer& layer);
   void store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
                   kv_storage& kv);
   void attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
               std::uint32_t worker);
   void give_logits(logits_consumer& consumer);
-  void add_to_residual(std::size_t delta_stride, const output_block& block);
+  /// x += [norm] W input(row, scratch), as linear_runner::run gives rows. norm: empty for none.
+  template <class Input>
+  void add_output(const linear_weights& weights, row_precision precision, const std::vector<float>& norm,
+                  const Input& input);
+  const rope_table& rope_of(std::uint32_t layer) const { return config_.is_local(layer) ? *local_rope_ : rope_; }
 
   const kernels::table& table_;
   thread_pool& pool_;
   model_config config_;
-  llama_weights weights_;
+  decoder_weights weights_;
   rope_table rope_;
+  std::optional<rope_table> local_rope_;  // where some layers are local
   linear_runner linear_;
   std::uint32_t max_rows_;
 

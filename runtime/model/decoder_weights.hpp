@@ -1,4 +1,4 @@
-// The weights of a llama-architecture model, repacked for one kernel table. Each matrix is packed once at load by all
+// The weights of a decoder, repacked for one kernel table. Each matrix is packed once at load by all
 // threads and its bytes in the file are given back, so that there is one copy in memory; the token embedding stays in
 // the file, where rows are looked up.
 #pragma once
@@ -30,22 +30,25 @@ struct linear_weights {
   std::vector<float> bias;  // (n_out), or empty
 };
 
-struct llama_layer {
-  std::vector<float> attention_norm;  // (n_embd)
-  linear_weights q, k, v;             // (q_dim, n_embd), (kv_dim, n_embd) twice
-  linear_weights attention_output;    // (n_embd, q_dim)
-  std::vector<float> ffn_norm;        // (n_embd)
-  linear_weights gate, up;            // (n_ff, n_embd)
-  linear_weights down;                // (n_embd, n_ff)
+struct decoder_layer {
+  std::vector<float> attention_norm;         // (n_embd)
+  linear_weights q, k, v;                    // (q_dim, n_embd), (kv_dim, n_embd) twice
+  std::vector<float> q_norm, k_norm;         // (head_dim); empty if the architecture has none
+  linear_weights attention_output;           // (n_embd, q_dim)
+  std::vector<float> attention_output_norm;  // (n_embd); empty if the architecture has none
+  std::vector<float> ffn_norm;               // (n_embd)
+  linear_weights gate, up;                   // (n_ff, n_embd)
+  linear_weights down;                       // (n_embd, n_ff)
+  std::vector<float> ffn_output_norm;        // (n_embd); empty if the architecture has none
 };
 
-class llama_weights {
+class decoder_weights {
  public:
   /// Errors: corrupt, naming the tensor, the shape expected and the shape found.
-  static result<llama_weights> load(std::shared_ptr<const gguf_file> file, const model_config& config,
-                                    const kernels::table& table, thread_pool& pool, weight_precision precision);
+  static result<decoder_weights> load(std::shared_ptr<const gguf_file> file, const model_config& config,
+                                      const kernels::table& table, thread_pool& pool, weight_precision precision);
 
-  std::span<const llama_layer> layers() const { return layers_; }
+  std::span<const decoder_layer> layers() const { return layers_; }
   const std::vector<float>& output_norm() const { return output_norm_; }
   const linear_weights& output() const { return output_; }                  // (n_vocab, n_embd)
   const std::vector<float>& rope_factors() const { return rope_factors_; }  // empty, or (rope_dims / 2)
@@ -58,13 +61,13 @@ class llama_weights {
  private:
   std::shared_ptr<const gguf_file> file_;
   gguf_tensor embedding_;
-  std::vector<llama_layer> layers_;
+  std::vector<decoder_layer> layers_;
   std::vector<float> output_norm_;
   linear_weights output_;
   std::vector<float> rope_factors_;
   aligned_buffer memory_;  // all packed matrices
 
-  friend class llama_loader;
+  friend class decoder_loader;
 };
 
 }  // namespace troupe
