@@ -4,8 +4,11 @@
 
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/tokenizer/byte_pair_tokenizer.hpp"
+#include "runtime/tokenizer/sentencepiece_tokenizer.hpp"
 
 #include <array>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 namespace troupe {
@@ -21,18 +24,13 @@ error missing(const char* key) {
       std::string("The file has no ") + key + ", or not of the right type; without it there is no tokenizer.", key);
 }
 
-result<> check_string(const gguf_file& file, const char* key, std::string_view supported) {
-  const auto value = file.get_string(key);
-  if (!value) return missing(key);
-  if (*value == supported) return {};
-  return make_error(
-      errc::unsupported,
-      std::string(key) + " is " + quoted(*value) + "; this build supports \"" + std::string(supported) + "\".", key);
-}
-
-result<> check_kind(const gguf_file& file) {
-  if (auto model = check_string(file, "tokenizer.ggml.model", "gpt2"); !model) return model;
-  if (auto pre = check_string(file, "tokenizer.ggml.pre", "smollm"); !pre) return pre;
+result<> check_byte_pair_kind(const gguf_file& file) {
+  constexpr const char* pre_key = "tokenizer.ggml.pre";
+  const auto pre = file.get_string(pre_key);
+  if (!pre) return missing(pre_key);
+  if (*pre != "smollm")
+    return make_error(errc::unsupported,
+                      std::string(pre_key) + " is " + quoted(*pre) + "; this build supports \"smollm\".", pre_key);
   constexpr const char* prefix_key = "tokenizer.ggml.add_space_prefix";
   if (file.get_bool(prefix_key).value_or(false)) {
     return make_error(errc::unsupported,
@@ -52,8 +50,9 @@ result<std::optional<token_id>> read_id(const gguf_file& file, const char* key, 
                     key);
 }
 
-result<byte_pair_tokenizer::roles> read_roles(const gguf_file& file, const vocabulary& words) {
-  byte_pair_tokenizer::roles roles;
+/// adds_bos: where the file does not say.
+result<token_roles> read_roles(const gguf_file& file, const vocabulary& words, bool adds_bos) {
+  token_roles roles;
   const auto bos = read_id(file, "tokenizer.ggml.bos_token_id", words);
   if (!bos) return bos.error();
   const auto eos = read_id(file, "tokenizer.ggml.eos_token_id", words);
@@ -70,7 +69,7 @@ result<byte_pair_tokenizer::roles> read_roles(const gguf_file& file, const vocab
     if (id && words.kind(*id) == token_kind::control) roles.ends.push_back(*id);
   }
   constexpr const char* add_bos_key = "tokenizer.ggml.add_bos_token";
-  roles.adds_bos = file.get_bool(add_bos_key).value_or(false);
+  roles.adds_bos = file.get_bool(add_bos_key).value_or(adds_bos);
   if (roles.adds_bos && !roles.bos) {
     return make_error(errc::corrupt,
                       "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id names no token to add.",
@@ -79,25 +78,60 @@ result<byte_pair_tokenizer::roles> read_roles(const gguf_file& file, const vocab
   return roles;
 }
 
-}  // namespace
-
-result<std::shared_ptr<const tokenizer>> tokenizer::from_gguf(const gguf_file& file) {
-  if (auto kind = check_kind(file); !kind) return kind.error();
+result<vocabulary> read_vocabulary(const gguf_file& file, token_spelling spelling) {
   const auto texts = file.get_strings("tokenizer.ggml.tokens");
   if (!texts) return missing("tokenizer.ggml.tokens");
   const auto kinds = file.get_ints("tokenizer.ggml.token_type");
   if (!kinds) return missing("tokenizer.ggml.token_type");
+  return vocabulary::read(*texts, *kinds, spelling);
+}
+
+using made = result<std::shared_ptr<const tokenizer>>;
+
+made read_byte_pair(const gguf_file& file) {
+  if (auto kind = check_byte_pair_kind(file); !kind) return kind.error();
+  auto words = read_vocabulary(file, token_spelling::byte_alphabet);
+  if (!words) return words.error();
   const auto pairs = file.get_strings("tokenizer.ggml.merges");
   if (!pairs) return missing("tokenizer.ggml.merges");
-
-  auto words = vocabulary::read(*texts, *kinds);
-  if (!words) return words.error();
   auto merges = merge_table::read(*pairs, *words);
   if (!merges) return merges.error();
-  auto roles = read_roles(file, *words);
+  auto roles = read_roles(file, *words, false);
   if (!roles) return roles.error();
-  return std::shared_ptr<const tokenizer>(
-      std::make_shared<byte_pair_tokenizer>(*std::move(words), *std::move(merges), *std::move(roles)));
+  return made(std::make_shared<byte_pair_tokenizer>(*std::move(words), *std::move(merges), *std::move(roles)));
+}
+
+made read_sentencepiece(const gguf_file& file) {
+  auto words = read_vocabulary(file, token_spelling::sentencepiece);
+  if (!words) return words.error();
+  constexpr const char* scores_key = "tokenizer.ggml.scores";
+  auto scores = file.get_floats(scores_key);
+  if (!scores) return missing(scores_key);
+  if (scores->size() != words->size())
+    return make_error(errc::corrupt,
+                      std::string(scores_key) + " has " + std::to_string(scores->size()) + " entries for " +
+                          std::to_string(words->size()) + " tokens; each token needs one.",
+                      scores_key);
+  for (float& score : *scores)
+    if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();  // merging needs an order
+  auto roles = read_roles(file, *words, true);
+  if (!roles) return roles.error();
+  const bool adds_space = file.get_bool("tokenizer.ggml.add_space_prefix").value_or(true);
+  return made(
+      std::make_shared<sentencepiece_tokenizer>(*std::move(words), *std::move(scores), *std::move(roles), adds_space));
+}
+
+}  // namespace
+
+result<std::shared_ptr<const tokenizer>> tokenizer::from_gguf(const gguf_file& file) {
+  constexpr const char* model_key = "tokenizer.ggml.model";
+  const auto model = file.get_string(model_key);
+  if (!model) return missing(model_key);
+  if (*model == "gpt2") return read_byte_pair(file);
+  if (*model == "llama") return read_sentencepiece(file);
+  return make_error(errc::unsupported,
+                    std::string(model_key) + " is " + quoted(*model) + "; this build supports \"gpt2\" and \"llama\".",
+                    model_key);
 }
 
 }  // namespace troupe

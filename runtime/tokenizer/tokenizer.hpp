@@ -1,5 +1,8 @@
-// Byte-level BPE as GPT-2 introduced it (Radford et al., 2019), read from a GGUF file: tokenizer.ggml.model "gpt2" with
-// the pre-tokenizer "smollm" (digits one by one, then GPT-2's pattern). Ids equal those of Hugging Face's tokenizers.
+// Text to token ids and back, read from a GGUF file by tokenizer.ggml.model:
+//   "gpt2"   byte-level BPE as GPT-2 introduced it (Radford et al., 2019), with the pre-tokenizer "smollm" (digits one
+//   by
+//            one, then GPT-2's pattern). Ids equal those of Hugging Face's tokenizers.
+//   "llama"  SentencePiece with scores, as Gemma and Llama 2 have it. Ids equal llama.cpp's.
 #pragma once
 
 #include "base/ids.hpp"

@@ -4,7 +4,9 @@
 #include "runtime/tokenizer/byte_alphabet.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <optional>
 
 namespace troupe {
 namespace {
@@ -28,12 +30,33 @@ result<> check_sizes(std::size_t n_texts, std::size_t n_kinds) {
   return {};
 }
 
+/// The byte of "<0x0A>".
+std::optional<char> named_byte(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return std::nullopt;
+  unsigned value = 0;
+  const auto [end, failure] = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
+  if (failure != std::errc() || end != text.data() + 5) return std::nullopt;
+  return static_cast<char>(value);
+}
+
 }  // namespace
 
-result<vocabulary> vocabulary::read(const gguf_strings& texts, std::span<const std::int32_t> kinds) {
+void append_spaces(std::string& out, std::string_view text) {
+  for (auto at = text.find(sentencepiece_space); at != std::string_view::npos; at = text.find(sentencepiece_space)) {
+    out.append(text.substr(0, at)) += ' ';
+    text.remove_prefix(at + sentencepiece_space.size());
+  }
+  out.append(text);
+}
+
+result<vocabulary> vocabulary::read(const gguf_strings& texts, std::span<const std::int32_t> kinds,
+                                    token_spelling spelling) {
   if (auto sizes = check_sizes(texts.size(), kinds.size()); !sizes) return sizes.error();
-  const auto n_words = static_cast<std::size_t>(std::ranges::count(kinds, static_cast<int>(token_kind::normal)));
-  vocabulary v(n_words, texts.size() - n_words);
+  const auto n_of = [&](token_kind kind) {
+    return static_cast<std::size_t>(std::ranges::count(kinds, static_cast<int>(kind)));
+  };
+  const std::size_t n_words = n_of(token_kind::normal);
+  vocabulary v(spelling, n_words + n_of(token_kind::user_defined), texts.size() - n_words);
   v.starts_.reserve(texts.size() + 1);
   v.kinds_.reserve(texts.size());
   std::size_t n_bytes = 0;
@@ -65,8 +88,16 @@ result<> vocabulary::append(std::string_view text, token_kind kind, std::string&
     return make_error(errc::corrupt, entry() + " is empty; only an unused token may be.", tokens_key);
   }
   scratch.clear();
-  if (kind != token_kind::normal) {
+  if (kind == token_kind::byte && spelling_ == token_spelling::sentencepiece) {
+    const auto byte = named_byte(text);
+    if (!byte)
+      return make_error(errc::corrupt, entry() + ", " + quoted(text) + ", is of kind 6 and no byte such as \"<0x0A>\".",
+                        tokens_key);
+    scratch = *byte;
+  } else if (kind != token_kind::normal) {
     scratch = text;
+  } else if (spelling_ == token_spelling::sentencepiece) {
+    append_spaces(scratch, text);
   } else if (!append_alphabet_bytes(scratch, text)) {
     return make_error(errc::corrupt,
                       entry() + ", " + quoted(text) +
@@ -79,21 +110,33 @@ result<> vocabulary::append(std::string_view text, token_kind kind, std::string&
   return {};
 }
 
+bool vocabulary::is_found_as_word(token_id id) const {
+  if (kind(id) == token_kind::normal) return true;
+  return spelling_ == token_spelling::sentencepiece && kind(id) == token_kind::user_defined &&
+         bytes(id).find(' ') == std::string_view::npos;
+}
+
 // Only now, because bytes_ no longer moves.
 result<> vocabulary::index() {
   byte_tokens_.fill(no_token);
+  const bool bytes_apart = spelling_ == token_spelling::sentencepiece;
   for (token_id id = 0; contains(id); ++id) {
     const auto text = bytes(id);
     if (text.empty()) continue;
-    const bool is_word = kind(id) == token_kind::normal;
-    if (!(is_word ? words_ : names_).insert(text, id)) {
-      const token_id earlier = *(is_word ? words_ : names_).find(text);
+    if (bytes_apart && kind(id) == token_kind::byte) {
+      byte_tokens_[static_cast<std::uint8_t>(text[0])] = id;
+      continue;
+    }
+    text_index& index = is_found_as_word(id) ? words_ : names_;
+    if (!index.insert(text, id)) {
+      const token_id earlier = *index.find(text);
       return make_error(errc::corrupt,
                         "tokenizer.ggml.tokens[" + std::to_string(id) + "], " + quoted(text) + ", repeats entry " +
                             std::to_string(earlier) + "; the text of a token must be its own.",
                         tokens_key);
     }
-    if (is_word && text.size() == 1) byte_tokens_[static_cast<std::uint8_t>(text[0])] = id;
+    if (!bytes_apart && kind(id) == token_kind::normal && text.size() == 1)
+      byte_tokens_[static_cast<std::uint8_t>(text[0])] = id;
   }
   return {};
 }

@@ -1,6 +1,6 @@
-// The tokens of a byte-level vocabulary: their bytes, their kinds, and the way back from bytes to ids. Read from
-// tokenizer.ggml.tokens and tokenizer.ggml.token_type, where ordinary tokens are written in GPT-2's byte alphabet and
-// all others (control, user-defined, unused) as they are.
+// The tokens of a vocabulary: their bytes, their kinds, and the way back from bytes to ids. Read from
+// tokenizer.ggml.tokens and tokenizer.ggml.token_type, where ordinary tokens are written in GPT-2's byte alphabet or in
+// SentencePiece's way and all others (control, user-defined, unused) as they are.
 #pragma once
 
 #include "base/ids.hpp"
@@ -21,12 +21,19 @@ namespace troupe {
 /// The numbers are those of tokenizer.ggml.token_type.
 enum class token_kind : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
+/// How a file writes ordinary tokens.
+enum class token_spelling : std::uint8_t {
+  byte_alphabet,  // a character for each byte (byte_alphabet.hpp)
+  sentencepiece   // as they are, but U+2581 for a space; and "<0x0A>" for tokens of one byte, which have their own kind
+};
+
 class vocabulary {
  public:
   static constexpr token_id no_token = -1;
 
   /// Errors name the token at fault.
-  static result<vocabulary> read(const gguf_strings& texts, std::span<const std::int32_t> kinds);
+  static result<vocabulary> read(const gguf_strings& texts, std::span<const std::int32_t> kinds,
+                                 token_spelling spelling = token_spelling::byte_alphabet);
 
   vocabulary(vocabulary&&) = default;  // the bytes stay where the indexes point to; in a copy they would not
   vocabulary& operator=(vocabulary&&) = default;
@@ -45,16 +52,20 @@ class vocabulary {
   bool is_word(token_id id, std::string_view word) const {
     return contains(id) && kind(id) == token_kind::normal && bytes(id) == word;
   }
-  /// Among ordinary tokens, by the bytes they stand for.
+  /// Among ordinary tokens, by the bytes they stand for. In SentencePiece's spelling user-defined ones that hold no
+  /// space are among them, as text may merge into those.
   std::optional<token_id> find_word(std::string_view word) const { return words_.find(word); }
   /// Among all others, by their text.
   std::optional<token_id> find_name(std::string_view name) const { return names_.find(name); }
 
  private:
-  vocabulary(std::size_t n_words, std::size_t n_names) : words_(n_words), names_(n_names) {}
+  vocabulary(token_spelling spelling, std::size_t n_words, std::size_t n_names)
+      : spelling_(spelling), words_(n_words), names_(n_names) {}
   result<> append(std::string_view text, token_kind kind, std::string& scratch);
   result<> index();
+  bool is_found_as_word(token_id id) const;
 
+  token_spelling spelling_;
   std::vector<char> bytes_;             // of all tokens, one after another; the indexes point into it
   std::vector<std::size_t> starts_{0};  // (size() + 1)
   std::vector<token_kind> kinds_;       // (size())
@@ -62,6 +73,10 @@ class vocabulary {
   text_index names_;
   std::array<token_id, 256> byte_tokens_{};
 };
+
+inline constexpr std::string_view sentencepiece_space = "\u2581";
+/// Appends the text with a space for each U+2581.
+void append_spaces(std::string& out, std::string_view text);
 
 /// For error messages: the text in quotes, cut to a readable length and with everything unprintable replaced.
 std::string quoted(std::string_view text);
