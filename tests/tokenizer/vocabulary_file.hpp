@@ -27,6 +27,7 @@ struct vocabulary_file {
   std::map<std::string, std::string> strings;
   std::map<std::string, std::vector<std::string>> string_arrays;
   std::map<std::string, std::vector<std::int32_t>> int_arrays;
+  std::map<std::string, std::vector<float>> float_arrays;
 
   result<std::shared_ptr<const tokenizer>> read() const {
     gguf_writer writer;
@@ -39,6 +40,7 @@ struct vocabulary_file {
     add_all(strings);
     add_all(string_arrays);
     add_all(int_arrays);
+    add_all(float_arrays);
     const std::vector<std::byte> bytes = writer.build();
     const auto file = gguf_file::parse(bytes);
     TROUPE_ASSERT(file, "the writer writes what the reader reads");
