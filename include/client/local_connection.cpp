@@ -48,7 +48,7 @@ class local_connection final : public client::connection {
 
   result<token_stream> complete(std::string_view prompt, const sampling_params& sampling,
                                 const service_objective& objective) override {
-    return submit(node_->shared_tokenizer()->encode(prompt, special_tokens::parse), sampling, objective);
+    return submit(node_->shared_tokenizer()->encode_prompt(prompt, special_tokens::parse), sampling, objective);
   }
 
   result<token_stream> chat(const std::vector<chat_message>& messages, const sampling_params& sampling,

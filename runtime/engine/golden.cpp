@@ -228,11 +228,19 @@ result<golden_report> evaluate_text(const golden_options& options, const std::fi
                        auto text = read_text(path);
                        if (!text) return text.error();
                        const auto ids = (*tokens)->encode(*text, special_tokens::as_text);
+                       // Each window begins as texts of the model do.
+                       const std::vector<token_id> begin = (*tokens)->encode_prompt("", special_tokens::as_text);
+                       const std::size_t step = window - begin.size();
                        if (ids.size() < 2 || options.max_windows == 0)
                          return make_error(errc::invalid_argument, "A text of at least two tokens is needed.", "text");
                        perplexity_comparison comparison(tested, exact, options.kv);
-                       for (std::size_t w = 0; w < options.max_windows && w * window + 1 < ids.size(); ++w)
-                         comparison.add_window({ids.data() + w * window, std::min(window, ids.size() - w * window)});
+                       for (std::size_t w = 0; w < options.max_windows && w * step + 1 < ids.size(); ++w) {
+                         std::vector<token_id> part = begin;
+                         const auto first = ids.begin() + static_cast<std::ptrdiff_t>(w * step);
+                         part.insert(part.end(), first,
+                                     first + static_cast<std::ptrdiff_t>(std::min(step, ids.size() - w * step)));
+                         comparison.add_window(part);
+                       }
                        comparison.summarise(comparison.exact_losses(), report.checks);
                        return {};
                      });

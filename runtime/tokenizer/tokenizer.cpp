@@ -123,6 +123,12 @@ made read_sentencepiece(const gguf_file& file) {
 
 }  // namespace
 
+std::vector<token_id> tokenizer::encode_prompt(std::string_view text, special_tokens mode) const {
+  auto ids = encode(text, mode);
+  if (adds_bos() && bos()) ids.insert(ids.begin(), *bos());
+  return ids;
+}
+
 result<std::shared_ptr<const tokenizer>> tokenizer::from_gguf(const gguf_file& file) {
   constexpr const char* model_key = "tokenizer.ggml.model";
   const auto model = file.get_string(model_key);

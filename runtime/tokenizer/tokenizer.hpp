@@ -44,6 +44,8 @@ class tokenizer {
   /// Thread-safe; time O(n log n) for n bytes, whatever they are; at most one token a byte. A single word must be
   /// shorter than 4 GiB.
   virtual std::vector<token_id> encode(std::string_view text, special_tokens mode) const = 0;
+  /// The same behind bos, where texts of this model begin with it: what to feed to the model.
+  std::vector<token_id> encode_prompt(std::string_view text, special_tokens mode) const;
   /// The leftmost name of a control token; of those that begin there, the longest.
   virtual std::optional<token_place> find_control(std::string_view text) const = 0;
   /// The bytes of one token; control tokens give their name. Empty for an id outside the vocabulary.

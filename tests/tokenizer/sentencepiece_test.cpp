@@ -151,7 +151,8 @@ TEST_CASE("special tokens stand by themselves, and text never becomes a control 
   CHECK(std::find(spelled.begin(), spelled.end(), 2) == spelled.end());
   CHECK(words->encode("ab", special_tokens::as_text) == ids{piece("a"), piece("b")});  // llama.cpp would give token 4
   CHECK(words->is_end(3));                                                             // <end_of_turn>
-  CHECK(words->adds_bos());                                                            // the default of this kind
+  CHECK(words->encode_prompt("he", special_tokens::as_text) == ids{1, piece("he")});
+  CHECK(words->adds_bos());  // the default of this kind
   CHECK(words->decode({1, piece("he"), 2}, false) == "he");
   CHECK(words->decode({1, piece("he"), 2}, true) == "<bos>he<eos>");
 }
