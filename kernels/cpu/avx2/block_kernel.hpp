@@ -15,8 +15,9 @@
 //   static constexpr int streams;          // see tile_loop.hpp
 //   static constexpr int most_rows;        // that fit the registers
 //   static constexpr bool has_offset;
-//   static __m256 offset(const std::byte* step, const std::byte* block, int h, __m256 d);  // m of half h, if
-//   has_offset template <int Rows> static void multiply(const std::byte* block, const std::byte* const (&rows)[Rows],
+//   static __m256 offset(const std::byte* step, const std::byte* block, int h, __m256 d);
+//       // m of half h, if has_offset
+//   template <int Rows> static void multiply(const std::byte* block, const std::byte* const (&rows)[Rows],
 //                                            std::size_t k, __m256i (&integers)[Rows][2]);
 //       // integers[r][h]: for the 8 outputs of half h the sum of weight times activation over inputs [k, k + 32)
 //
