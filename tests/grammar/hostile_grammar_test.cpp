@@ -1,0 +1,86 @@
+// Grammars made to hang or to eat memory: each is refused or compiled, and its masks are found or refused, in bounded
+// time.
+#include "catch.hpp"
+#include "grammar/reading.hpp"
+
+#include <chrono>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::string repeated(std::string_view text, std::size_t n) {
+  std::string made;
+  for (; n > 0; --n)
+    made += text;
+  return made;
+}
+
+std::string chain_of_rules(std::size_t n, std::string_view body) {
+  std::string source = "root ::= r0\n";
+  for (std::size_t i = 0; i < n; ++i) {
+    std::string line(body);
+    for (std::size_t at; (at = line.find('%')) != std::string::npos;)
+      line.replace(at, 1, "r" + std::to_string(i + 1));
+    source += "r" + std::to_string(i) + " ::= " + line + "\n";
+  }
+  return source + "r" + std::to_string(n) + " ::= \"x\"\n";
+}
+
+constexpr double seconds_allowed = 10;  // under sanitizers on a busy machine; it takes well under one
+
+}  // namespace
+
+TEST_CASE("hostile grammars take bounded time", "[grammar][hostile]") {
+  struct row {
+    std::string name;
+    std::string source;
+  };
+  const row rows[] = {
+      {"doubling rules", chain_of_rules(40, "% %")},
+      {"doubling rules of choices", chain_of_rules(200, "% | \"a\" %")},
+      {"a long chain", chain_of_rules(4000, "%")},
+      {"too many rules", chain_of_rules(5000, "\"a\" %")},
+      {"nested groups", "root ::= " + repeated("(", 100'000) + "\"a\"" + repeated(")", 100'000)},
+      {"repetitions of repetitions", "root ::= ((((\"a\"{4000}){4000}){4000}){4000}){4000}"},
+      {"repetitions of nothing", "root ::= ((((\"\"{4000}){4000}){4000}){4000}){4000} \"a\""},
+      {"optional repetitions of optional repetitions", "root ::= (([a-c]{0,4000}){0,4000}){0,4000}"},
+      {"stars of stars", "root ::= " + repeated("(", 60) + "\"a\"" + repeated(")*", 60)},
+      {"exponential subsets", "root ::= [ab]* \"a\" [ab]{30}"},
+      {"a long literal", "root ::= \"" + repeated("a", 200'000) + "\""},
+      {"many alternatives", "root ::= " + repeated("[a-z]{3} \"x\" | ", 4000) + "\"y\""},
+      {"many classes", "root ::= " + repeated("[\\u0100-\\u0200\\u0300\\u0305\\u0800-\\uFFFF] ", 3000)},
+      {"ambiguous", "root ::= s\ns ::= \"a\" s s | \"a\" s | \"a\""},
+      {"ambiguous pairs", "root ::= s\ns ::= \"a\" s \"b\" | \"a\" s \"c\" | \"a\" \"a\" s | \"x\""},
+      {"hidden nothing", "root ::= s\ns ::= e e e \"a\" s e | \"a\"\ne ::= \"\" | \"a\" e"},
+      {"too long", repeated("#", 300'000)},
+      {"many unclosed", "root ::= " + repeated("(\"a\"|", 60)},
+      {"an automaton as wide as it is long",
+       "root ::= " + repeated("[\\x01-\\x7F]? ", 600) + repeated("[ace] | [bdf] ", 800)},
+  };
+  const auto tokens = make_tokens({"a", "b", "c", "x", "aa", "aaa", "ab", "abc", "aaaaaaaa", "xy", "\xc4\x80"});
+  for (const auto& [name, source] : rows) {
+    CAPTURE(name);
+    const auto start = std::chrono::steady_clock::now();
+    const auto compiled = compile_gbnf(source);
+    CHECK(seconds_since(start) < seconds_allowed);
+    if (!compiled) {
+      INFO(compiled.error().message);
+      CHECK((compiled.error().code == errc::too_large || compiled.error().code == errc::invalid_argument));
+      continue;
+    }
+    CHECK((*compiled)->bytes() < 64 << 20);
+    const auto matcher = std::make_shared<grammar_matcher>(*compiled, tokens);
+    grammar_state state(matcher);
+    for (int step = 0; step < 300; ++step) {
+      std::vector<std::uint64_t> bits(tokens->mask_words());
+      if (!state.mask(bits) || !state.accept(2)) break;
+    }
+    CHECK(seconds_since(start) < 2 * seconds_allowed);
+  }
+}
