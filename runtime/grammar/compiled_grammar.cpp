@@ -2,6 +2,7 @@
 
 #include "runtime/grammar/failure.hpp"
 #include "runtime/grammar/gbnf_parser.hpp"
+#include "runtime/grammar/json_schema.hpp"
 
 #include <string>
 
@@ -28,6 +29,14 @@ std::size_t compiled_grammar::bytes() const {
 
 result<std::shared_ptr<const compiled_grammar>> compile_gbnf(std::string_view source) {
   return compile([&] { return grammar::parse_gbnf(source); });
+}
+
+result<std::shared_ptr<const compiled_grammar>> compile_json_schema(std::string_view json_text) {
+  return compile([&] { return grammar::parse_json_schema(json_text); });
+}
+
+result<std::shared_ptr<const compiled_grammar>> compile_json_object() {
+  return compile([] { return grammar::any_json_object(); });
 }
 
 result<std::shared_ptr<const compiled_grammar>> compile_rules(const grammar::rule_set& rules) {

@@ -28,6 +28,14 @@ class compiled_grammar {
 /// too_large past a bound of limits.hpp. Bounded in time (well under a second) and memory, whatever the text.
 result<std::shared_ptr<const compiled_grammar>> compile_gbnf(std::string_view source);
 
+/// A JSON schema (see json_schema.hpp for what is read). Errors, with the JSON pointer at fault as param: unsupported
+/// for a keyword or a combination that is not read, invalid_argument for what is no schema or that nothing satisfies,
+/// too_large past a bound.
+result<std::shared_ptr<const compiled_grammar>> compile_json_schema(std::string_view json_text);
+
+/// Any JSON object, as "response_format": {"type": "json_object"} asks for.
+result<std::shared_ptr<const compiled_grammar>> compile_json_object();
+
 /// Rules made by a program. Left recursion, a rule without a body and too large a size are errors as above.
 result<std::shared_ptr<const compiled_grammar>> compile_rules(const grammar::rule_set& rules);
 
