@@ -33,7 +33,7 @@ class json_shapes {
   expression_id boolean();
   expression_id null() { return rules_.literal("null"); }
 
-  /// A string of min to max characters (Unicode's, as JSON schema counts). An escaped surrogate pair is not offered.
+  /// A string of min to max characters (Unicode's, as JSON schema counts). \u escapes are not offered.
   expression_id string_of_length(std::uint32_t min, std::uint32_t max);
   /// A character of the set inside a string: itself, or its escape where JSON demands one. One way to write each.
   expression_id character(const code_set& set);

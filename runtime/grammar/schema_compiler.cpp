@@ -37,6 +37,7 @@ constexpr std::array<std::string_view, 22> unsupported_keywords{"not",
 constexpr std::array<std::string_view, 8> annotations{"title",   "description", "default",  "examples",
                                                       "$schema", "$id",         "$comment", "$defs"};
 
+constexpr std::size_t max_references = 1024;
 constexpr std::size_t most_work = 2'000'000;  // nodes of schemas read, copied and merged
 
 bool is_annotation(std::string_view key) {
@@ -83,6 +84,10 @@ rule_set schema_compiler::run() {
   references_.emplace("", root);
   rules_.root = root;
   rules_.define(root, compile(document_, ""));
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {  // what is referred to may refer to more
+    const std::string name = waiting_[i];
+    rules_.define(references_.at(name), compile(resolve("#" + name, ""), name));
+  }
   return std::move(rules_);
 }
 
@@ -132,16 +137,14 @@ const schema_json& schema_compiler::resolve(const schema_json& reference, const 
 
 expression_id schema_compiler::compile_reference(const schema_json& schema, const std::string& pointer) {
   if (has_siblings(schema, "$ref")) return compile(flattened(schema, pointer, 0), pointer);
-  const schema_json& target = resolve(schema["$ref"], pointer);
+  resolve(schema["$ref"], pointer);
   const std::string name = schema["$ref"].get<std::string>().substr(1);
   const auto [found, is_new] = references_.try_emplace(name, 0);
   if (is_new) {
-    const rule_id id = rules_.declare(name);
-    found->second = id;
-    const int depth = std::exchange(depth_, 0);  // a rule of its own: chains of references are as long as the document
-    if (references_.size() > 512) fail_too_large("the schema has more than 512 references");
-    rules_.define(id, compile(target, name));
-    depth_ = depth;
+    if (references_.size() > max_references)
+      fail_too_large("the schema has more than " + std::to_string(max_references) + " references");
+    found->second = rules_.declare(name);
+    waiting_.push_back(name);
   }
   return rules_.call(references_.at(name));
 }

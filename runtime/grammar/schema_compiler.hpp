@@ -44,6 +44,8 @@ class schema_compiler {
   rule_set rules_;
   json_shapes shapes_;
   std::map<std::string, rule_id> references_;  // by JSON pointer
+  std::vector<std::string>
+      waiting_;  // pointers whose rules are declared; not followed at once, so that chains are flat
   std::size_t work_ = 0;
   int depth_ = 0;
 };

@@ -84,3 +84,57 @@ TEST_CASE("hostile grammars take bounded time", "[grammar][hostile]") {
     CHECK(seconds_since(start) < 2 * seconds_allowed);
   }
 }
+
+TEST_CASE("hostile schemas take bounded time", "[grammar][hostile][schema]") {
+  std::string chain = "{\"$ref\":\"#/$defs/d0\",\"$defs\":{", fans = "{\"$ref\":\"#/$defs/d0\",\"$defs\":{";
+  for (int i = 0; i < 2000; ++i)
+    chain += "\"d" + std::to_string(i) + "\":{\"items\":{\"$ref\":\"#/$defs/d" + std::to_string(i + 1) + "\"}},";
+  for (int i = 0; i < 40; ++i) {
+    const std::string next = "{\"$ref\":\"#/$defs/d" + std::to_string(i + 1) + "\"}";
+    fans += "\"d" + std::to_string(i) + "\":{\"allOf\":[" + next + "," + next + "]},";
+  }
+  std::string wide = "{\"properties\":{", keys = "{\"additionalProperties\":{},\"properties\":{",
+              values = "{\"enum\":[0";
+  for (int i = 0; i < 5000; ++i) {
+    wide += "\"k" + std::to_string(i * 7919) + "\":{\"type\":\"string\"},";
+    if (i < 500) keys += "\"" + repeated("k", static_cast<std::size_t>(i)) + "\":{},";
+    values += ",\"" + std::to_string(i * 104729) + "\"";
+  }
+  const std::string alternatives =
+      "{\"anyOf\":[" + repeated("{\"type\":\"object\",\"properties\":{\"a\":{}}},", 2000) + "{}]}";
+  const std::string sources[] = {
+      chain + "\"d2000\":{}}}",
+      fans + "\"d40\":{}}}",
+      wide + "\"z\":{}}}",
+      keys + "\"z\":{}}}",
+      values + "]}",
+      alternatives,
+      repeated("{\"items\":", 60) + "{}" + repeated("}", 60),
+      repeated("[", 100'000),
+      repeated("{\"anyOf\":[", 31) + "{}" + repeated("]}", 31),
+      R"({"type":"string","maxLength":4096})",
+      R"({"type":"array","items":{"type":"string","maxLength":4096},"maxItems":4096})",
+      R"({"type":"array","items":{"type":"array","items":{"type":"integer"},"maxItems":4096},"maxItems":4096})",
+      R"~({"pattern":"^((((a{0,4096}){0,4096}){0,4096}){0,4096}){0,4096}$"})~",
+      R"~({"pattern":"(a|b)*a(a|b){40}$"})~",
+      R"({"type":"number","minimum":1e-40,"maximum":1e40})",
+      R"({"type":"number","minimum":1e-400,"maximum":1e400})",
+  };
+  const auto tokens = make_tokens({"[", "\"", "a", "{\"", "k", "1", ",", "\"a\"", "}", "]"});
+  for (const auto& source : sources) {
+    CAPTURE(source.substr(0, 100));
+    const auto start = std::chrono::steady_clock::now();
+    const auto compiled = compile_json_schema(source);
+    CHECK(seconds_since(start) < seconds_allowed);
+    if (!compiled) continue;
+    grammar_state state(std::make_shared<grammar_matcher>(*compiled, tokens));
+    random_stream random(1);
+    for (int step = 0; step < 200; ++step) {
+      std::vector<std::uint64_t> bits(tokens->mask_words());
+      if (!state.mask(bits)) break;
+      for (int tries = 0; tries < 50 && !state.accept(static_cast<token_id>(2 + random.below(10))); ++tries) {
+      }
+    }
+    CHECK(seconds_since(start) < 2 * seconds_allowed);
+  }
+}
