@@ -63,7 +63,9 @@ class grammar_state {
   /// what came so far and the token's bytes; an end token when may_end(). Fails with too_large when the grammar is so
   /// ambiguous here that the work passes a bound; the sequence cannot go on then.
   result<> mask(std::span<std::uint64_t> bits) const;
-  /// The token came next. False, and nothing changes, when it is not allowed. An end token ends the sequence.
+  /// The token came next. False, and nothing changes, when it is not allowed, or when reading it passes a bound of
+  /// limits.hpp although the mask allowed it: the grammar is too ambiguous, and the sequence cannot go on. An end token
+  /// ends the sequence.
   bool accept(token_id token);
 
   /// What came is a whole text of the grammar.
