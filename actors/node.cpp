@@ -68,6 +68,7 @@ result<std::shared_ptr<const chat_template>> read_template(const node_options& o
 struct node::implementation {
   std::shared_ptr<const gguf_file> file;
   std::shared_ptr<const tokenizer> vocabulary;
+  std::shared_ptr<vocabulary_grammars> grammars;
   std::shared_ptr<const chat_template> chat;
   std::string template_source;
   std::shared_ptr<troupe::metrics> figures;
@@ -85,7 +86,7 @@ struct node::implementation {
 
   result<std::unique_ptr<engine>> make_engine() {
     if (first_engine) return std::move(first_engine);
-    auto made = cpu_engine::create(file, vocabulary, engine_options);
+    auto made = cpu_engine::create(file, vocabulary, engine_options, grammars);
     if (!made) return made.error();
     return std::unique_ptr<engine>(*std::move(made));
   }
@@ -157,6 +158,7 @@ result<std::unique_ptr<node>> node::start(const node_options& options) {
   auto vocabulary = tokenizer::from_gguf(*made->file);
   if (!vocabulary) return vocabulary.error();
   made->vocabulary = *std::move(vocabulary);
+  made->grammars = std::make_shared<vocabulary_grammars>(made->vocabulary);
   auto chat = read_template(options, *made->file);
   if (!chat) return chat.error();
   made->chat = *std::move(chat);

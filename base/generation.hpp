@@ -14,6 +14,16 @@
 
 namespace troupe {
 
+enum class grammar_kind : std::uint8_t { none, gbnf, json_schema, json_object };
+
+/// What the answer has to be a text of.
+struct output_grammar {
+  grammar_kind kind = grammar_kind::none;
+  std::string source;  // the GBNF or the JSON schema; empty for the other kinds
+
+  friend bool operator==(const output_grammar&, const output_grammar&) = default;
+};
+
 /// How the next token is drawn. The names and ranges are OpenAI's, with vLLM's additions.
 struct sampling_params {
   float temperature = 1.0f;         // >= 0; 0 is greedy
@@ -33,6 +43,7 @@ struct sampling_params {
   std::uint32_t min_tokens = 0;         // no end token or stop string before this many
   std::int32_t logprobs = -1;           // how many alternatives beside the chosen token; -1: no logprobs at all
   std::int32_t prompt_logprobs = -1;    // the same for each prompt token; -1: off
+  output_grammar grammar;               // kind none: any text
 };
 
 /// Sentences for the first field out of range, or success.

@@ -129,10 +129,14 @@ typename F::result_type inspect(F& f, strong_id<Tag, Rep>& x) {
   return f(x.value);
 }
 template <class F>
+typename F::result_type inspect(F& f, output_grammar& x) {
+  return f(x.kind, x.source);
+}
+template <class F>
 typename F::result_type inspect(F& f, sampling_params& x) {
   return f(x.temperature, x.top_p, x.top_k, x.min_p, x.presence_penalty, x.frequency_penalty, x.repetition_penalty,
            x.seed, x.logit_bias, x.stop, x.stop_tokens, x.include_stop_in_output, x.ignore_eos, x.max_tokens,
-           x.min_tokens, x.logprobs, x.prompt_logprobs);
+           x.min_tokens, x.logprobs, x.prompt_logprobs, x.grammar);
 }
 template <class F>
 typename F::result_type inspect(F& f, service_objective& x) {

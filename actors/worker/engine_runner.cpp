@@ -93,8 +93,7 @@ void engine_runner::collect(std::vector<sequence_output> outputs) {
     progress.tokens = std::move(output.tokens);
     progress.reason = output.reason;
     progress.usage = output.usage;
-    if (output.reason == finish_reason::failed)
-      progress.failure = make_error(errc::internal, "The engine could not continue this sequence.");
+    progress.failure = std::move(output.failure);
     if (output.reason != finish_reason::unfinished) {
       by_request_.erase(found->second.request);
       sequences_.erase(found);

@@ -51,7 +51,8 @@ std::uint32_t balanced_context(const model_config& config) {
 
 result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const gguf_file> file,
                                                        std::shared_ptr<const tokenizer> vocabulary,
-                                                       const cpu_engine_options& options) {
+                                                       const cpu_engine_options& options,
+                                                       std::shared_ptr<vocabulary_grammars> grammars) {
   if (auto fine = check_options(options); !fine) return fine.error();
   const auto table = kernels::choose(options.isa);
   if (!table) return table.error();
@@ -81,17 +82,19 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
   if (!model) return model.error();
   auto kv = kv_storage::create(layout, config->n_layers, n_blocks);
   if (!kv) return kv.error();
-  return std::unique_ptr<cpu_engine>(
-      new cpu_engine(std::move(pool), std::move(*model), std::move(*kv), std::move(vocabulary), options, max_context));
+  if (!grammars) grammars = std::make_shared<vocabulary_grammars>(vocabulary);
+  return std::unique_ptr<cpu_engine>(new cpu_engine(std::move(pool), std::move(*model), std::move(*kv),
+                                                    std::move(vocabulary), std::move(grammars), options, max_context));
 }
 
 cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
-                       std::shared_ptr<const tokenizer> vocabulary, const cpu_engine_options& options,
-                       std::uint32_t max_context)
+                       std::shared_ptr<const tokenizer> vocabulary, std::shared_ptr<vocabulary_grammars> grammars,
+                       const cpu_engine_options& options, std::uint32_t max_context)
     : pool_(std::move(pool)),
       model_(std::move(model)),
       kv_(std::move(kv)),
       vocabulary_(std::move(vocabulary)),
+      grammars_(std::move(grammars)),
       max_context_(max_context),
       max_sequences_(options.max_sequences),
       max_guesses_(options.max_guesses),
@@ -142,10 +145,26 @@ result<> cpu_engine::check(const generation_request& request) const {
 
 result<sequence_id> cpu_engine::add(generation_request request) {
   if (auto fine = check(request); !fine) return fine.error();
+  auto constraint = make_constraint(request);
+  if (!constraint) return constraint.error();
   const sequence_id id{next_id_++};
-  sequences_.push_back(std::make_unique<engine_sequence>(id, std::move(request), *vocabulary_, end_tokens_, blocks_,
-                                                         index_.get(), max_context_, max_guesses_));
+  sequences_.push_back(std::make_unique<engine_sequence>(id, std::move(request), *std::move(constraint), *vocabulary_,
+                                                         end_tokens_, blocks_, index_.get(), max_context_,
+                                                         max_guesses_));
   return id;
+}
+
+result<std::optional<grammar_constraint>> cpu_engine::make_constraint(const generation_request& request) {
+  using made = std::optional<grammar_constraint>;
+  if (request.sampling.grammar.kind == grammar_kind::none) return made();
+  auto matcher = grammars_->find(request.sampling.grammar);
+  if (!matcher) return matcher.error();
+  grammar_constraint constraint(*std::move(matcher));
+  for (const token_id token : request.resumed)
+    if (!constraint.accept(token))
+      return make_error(errc::invalid_argument, "The tokens to resume from are not of the request's grammar.",
+                        "resumed");
+  return made(std::move(constraint));
 }
 
 void cpu_engine::remove(sequence_id id) {

@@ -11,6 +11,7 @@
 #include "runtime/engine/cpu_engine_options.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/engine_sequence.hpp"
+#include "runtime/grammar/vocabulary_grammars.hpp"
 #include "runtime/kv/block_pool.hpp"
 #include "runtime/kv/kv_storage.hpp"
 #include "runtime/kv/prefix_index.hpp"
@@ -33,7 +34,8 @@ class cpu_engine final : public engine, private logits_consumer {
   /// overloaded (no memory).
   static result<std::unique_ptr<cpu_engine>> create(std::shared_ptr<const gguf_file> file,
                                                     std::shared_ptr<const tokenizer> vocabulary,
-                                                    const cpu_engine_options& options);
+                                                    const cpu_engine_options& options,
+                                                    std::shared_ptr<vocabulary_grammars> grammars = nullptr);
   ~cpu_engine() override;
 
   result<sequence_id> add(generation_request request) override;
@@ -62,19 +64,22 @@ class cpu_engine final : public engine, private logits_consumer {
   };
 
   cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
-             std::shared_ptr<const tokenizer> vocabulary, const cpu_engine_options& options, std::uint32_t max_context);
+             std::shared_ptr<const tokenizer> vocabulary, std::shared_ptr<vocabulary_grammars> grammars,
+             const cpu_engine_options& options, std::uint32_t max_context);
 
   void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) override;
 
   engine_sequence* find(sequence_id id);
   void grant_tokens(const step_grant& wish);
   result<> check(const generation_request& request) const;
+  result<std::optional<grammar_constraint>> make_constraint(const generation_request& request);
   std::uint32_t n_admitted() const;
 
   std::unique_ptr<thread_pool> pool_;
   std::unique_ptr<decoder_model> model_;
   kv_storage kv_;
   std::shared_ptr<const tokenizer> vocabulary_;
+  std::shared_ptr<vocabulary_grammars> grammars_;
   std::vector<token_id> end_tokens_;
   std::uint32_t max_context_;
   std::uint32_t max_sequences_;

@@ -61,6 +61,7 @@ struct sequence_output {
   std::vector<generated_token> tokens;                // drawn in this step
   std::vector<prompt_token_logprob> prompt_logprobs;  // all of them, in the step that completes the prompt
   finish_reason reason = finish_reason::unfinished;   // anything else: the sequence is gone from the engine
+  std::optional<error> failure;                       // set exactly when reason is failed
   token_usage usage;
 };
 

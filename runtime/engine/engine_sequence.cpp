@@ -1,5 +1,6 @@
 #include "runtime/engine/engine_sequence.hpp"
 
+#include "base/assert.hpp"
 #include "runtime/sampling/logprobs.hpp"
 
 #include <algorithm>
@@ -7,7 +8,8 @@
 
 namespace troupe {
 
-engine_sequence::engine_sequence(sequence_id id, generation_request request, const tokenizer& vocabulary,
+engine_sequence::engine_sequence(sequence_id id, generation_request request,
+                                 std::optional<grammar_constraint> constraint, const tokenizer& vocabulary,
                                  std::span<const token_id> end_tokens, block_pool& pool, prefix_index* index,
                                  std::uint32_t max_context, std::uint32_t max_guesses)
     : id_(id),
@@ -18,6 +20,7 @@ engine_sequence::engine_sequence(sequence_id id, generation_request request, con
       tokens_(std::move(request.prompt)),
       ends_(sampling_.stop_tokens),
       blocks_(pool, index, request.tenant),
+      constraint_(std::move(constraint)),
       text_(vocabulary, sampling_),
       // Penalties make a draw depend on the tokens before it, and these are drawn at the same time.
       max_guesses_(has_penalties(sampling_) ? 0 : max_guesses) {
@@ -36,7 +39,7 @@ engine_sequence::engine_sequence(sequence_id id, generation_request request, con
   if (max_guesses_ > 0) lookup_.reserve(tokens_.capacity());
 
   text_.resume(request.resumed);
-  ended_before_ = text_.stopped() ||
+  ended_before_ = text_.stopped() || is_whole() ||
                   (!request.resumed.empty() && n_output() > sampling_.min_tokens && is_end(request.resumed.back()));
   // Whoever has delivered tokens has delivered the prompt's logprobs before them.
   prompt_logprobs_due_ = sampling_.prompt_logprobs >= 0 && request.resumed.empty();
@@ -81,14 +84,32 @@ void engine_sequence::take_logits(std::uint32_t position, std::span<const float>
   }
   if (position + 1 < n_known() || !draws()) return;
   const std::uint32_t n_guesses = position + 1 - n_known();  // before this draw
-  const std::uint32_t index = n_output() + n_guesses;
   draw& drawn = draws_[n_guesses];
-  drawn.token =
-      sample.draw(logits, sampling_, {.output_index = index, .history = &history_, .suppressed = suppressed(index)});
-  if (sampling_.logprobs < 0) return;
+  draw_token(n_guesses, logits, sample, drawn);
+  if (sampling_.logprobs < 0 || drawn.failure) return;
   auto scores = compute_logprobs(table, logits, drawn.token, sampling_.logprobs);
   drawn.logprob = scores.chosen;
   drawn.top = std::move(scores.top);
+}
+
+void engine_sequence::draw_token(std::uint32_t n_guesses, std::span<const float> logits, sampler& sample,
+                                 draw& drawn) const {
+  const std::uint32_t index = n_output() + n_guesses;
+  draw_context context{.output_index = index, .history = &history_, .suppressed = suppressed(index)};
+  if (!constraint_) {
+    drawn.token = sample.draw(logits, sampling_, context);
+    return;
+  }
+  const std::uint32_t tokens_left = std::min(sampling_.max_tokens - index, max_context_ - n_known() - n_guesses);
+  const auto chosen = constraint_->draw(std::span(tokens_).subspan(n_known(), n_guesses), tokens_left,
+                                        [&](std::span<const std::uint64_t> allowed) {
+                                          context.allowed = allowed;
+                                          return sample.draw(logits, sampling_, context);
+                                        });
+  if (chosen)
+    drawn.token = *chosen;
+  else
+    drawn.failure = chosen.error();
 }
 
 bool engine_sequence::complete(std::uint32_t n_tokens, sequence_output& output) {
@@ -123,8 +144,14 @@ void engine_sequence::accept_draws(std::uint32_t n_guesses, sequence_output& out
   const bool offered = n_guessed() > 0;
   std::uint32_t n_right = 0;
   for (std::uint32_t i = 0;; ++i) {
-    const bool right = i < n_guesses && tokens_[n_known_] == draws_[i].token;
-    accept(draws_[i], output);
+    draw& drawn = draws_[i];
+    if (drawn.failure) {
+      output.reason = finish_reason::failed;
+      output.failure = std::move(drawn.failure);
+      break;
+    }
+    const bool right = i < n_guesses && tokens_[n_known_] == drawn.token;
+    accept(drawn, output);
     if (!right || output.reason != finish_reason::unfinished) break;
     ++n_computed_;
     ++n_right;
@@ -147,7 +174,8 @@ void engine_sequence::guess() {
   const std::uint32_t room = std::min(sampling_.max_tokens - n_output(), max_context_ - n_known());
   if (room < 2) return;
   lookup_.update(known());
-  const auto guessed = lookup_.guess(known(), std::min(max_guesses_, room - 1));
+  auto guessed = lookup_.guess(known(), std::min(max_guesses_, room - 1));
+  if (constraint_) guessed = guessed.first(constraint_->count_allowed(guessed));
   for (const token_id token : guessed)  // a part of tokens_, which has room
     tokens_.push_back(token);
 }
@@ -165,13 +193,14 @@ void engine_sequence::accept(draw& drawn, sequence_output& output) {
     tokens_.push_back(token);
   ++n_known_;
   if (has_penalties(sampling_)) history_.add_output(token);
+  if (constraint_) TROUPE_ASSERT(constraint_->accept(token), "a token drawn is one that the grammar allows");
 
   // Before min_tokens no end token can be drawn, and stop strings are not searched for.
   const bool ended = n_output() > sampling_.min_tokens && is_end(token);
   if (!ended || sampling_.include_stop_in_output) out.text = text_.push(token);
-  if (ended || text_.stopped())
+  if (ended || text_.stopped() || is_whole())
     output.reason = finish_reason::stop;
-  else if (n_output() >= sampling_.max_tokens || n_known() >= max_context_)
+  else if (!has_room())
     output.reason = finish_reason::length;
   if (output.reason != finish_reason::unfinished) out.text += text_.finish();
 }

@@ -8,6 +8,7 @@
 
 #include "base/generation.hpp"
 #include "runtime/engine/engine.hpp"
+#include "runtime/engine/grammar_constraint.hpp"
 #include "runtime/engine/prompt_lookup.hpp"
 #include "runtime/kv/sequence_blocks.hpp"
 #include "runtime/sampling/sampler.hpp"
@@ -16,6 +17,7 @@
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,10 +25,11 @@ namespace troupe {
 
 class engine_sequence {
  public:
-  /// The request has been checked. max_context: tokens at which the sequence ends.
-  engine_sequence(sequence_id id, generation_request request, const tokenizer& vocabulary,
-                  std::span<const token_id> end_tokens, block_pool& pool, prefix_index* index,
-                  std::uint32_t max_context, std::uint32_t max_guesses);
+  /// The request has been checked; constraint: of its grammar, behind the resumed tokens. max_context: tokens at which
+  /// the sequence ends.
+  engine_sequence(sequence_id id, generation_request request, std::optional<grammar_constraint> constraint,
+                  const tokenizer& vocabulary, std::span<const token_id> end_tokens, block_pool& pool,
+                  prefix_index* index, std::uint32_t max_context, std::uint32_t max_guesses);
 
   sequence_id id() const { return id_; }
   /// The known ones, and behind them those that are guessed.
@@ -62,12 +65,17 @@ class engine_sequence {
     token_id token = 0;
     float logprob = 0.0f;
     std::vector<token_logprob> top;
+    std::optional<error> failure;  // there is no token
   };
 
-  bool draws() const { return n_output() < sampling_.max_tokens && n_known() < max_context_ && !ended_before_; }
+  bool draws() const { return has_room() && !ended_before_; }
   bool is_end(token_id token) const;
+  bool has_room() const { return n_output() < sampling_.max_tokens && n_known() < max_context_; }
+  /// The text of the grammar is whole, and must or can only end here.
+  bool is_whole() const { return constraint_ && (constraint_->must_end() || (!has_room() && constraint_->may_end())); }
   std::span<const token_id> known() const { return std::span(tokens_).first(n_known_); }
   std::span<const token_id> suppressed(std::uint32_t n_output) const;
+  void draw_token(std::uint32_t n_guesses, std::span<const float> logits, sampler& sample, draw& drawn) const;
   void accept_draws(std::uint32_t n_guesses, sequence_output& output);
   void accept(draw& drawn, sequence_output& output);
   void guess();
@@ -88,6 +96,7 @@ class engine_sequence {
   bool was_admitted_ = false;
 
   token_history history_;
+  std::optional<grammar_constraint> constraint_;
   token_text text_;
   bool ended_before_ = false;  // the resumed tokens end the answer already
 

@@ -24,6 +24,17 @@ void apply_penalties(std::span<float> logits, const sampling_params& params, con
   }
 }
 
+void keep_allowed(std::span<float> logits, std::span<const std::uint64_t> allowed) {
+  constexpr std::uint64_t all = ~std::uint64_t{0};
+  for (std::size_t first = 0; first < logits.size(); first += 64) {
+    const std::uint64_t bits = first / 64 < allowed.size() ? allowed[first / 64] : 0;
+    if (bits == all) continue;
+    const auto part = logits.subspan(first, std::min<std::size_t>(64, logits.size() - first));
+    for (std::size_t i = 0; i < part.size(); ++i)
+      part[i] = (bits >> i & 1) != 0 ? part[i] : minus_infinity;
+  }
+}
+
 }  // namespace
 
 bool has_penalties(const sampling_params& params) {
@@ -43,7 +54,8 @@ token_id sampler::draw(std::span<const float> logits, const sampling_params& par
 
 std::span<const float> sampler::adjust(std::span<const float> logits, const sampling_params& params,
                                        const draw_context& context) {
-  if (params.logit_bias.empty() && !has_penalties(params) && context.suppressed.empty()) return logits;
+  if (params.logit_bias.empty() && !has_penalties(params) && context.suppressed.empty() && context.allowed.empty())
+    return logits;
   std::ranges::copy(logits, adjusted_.begin());
   const auto known = [&](token_id token) { return token >= 0 && static_cast<std::size_t>(token) < adjusted_.size(); };
   for (const auto& [token, bias] : params.logit_bias)
@@ -51,6 +63,7 @@ std::span<const float> sampler::adjust(std::span<const float> logits, const samp
   if (has_penalties(params)) apply_penalties(adjusted_, params, *context.history);
   for (const token_id token : context.suppressed)
     if (known(token)) adjusted_[static_cast<std::size_t>(token)] = minus_infinity;
+  if (!context.allowed.empty()) keep_allowed(adjusted_, context.allowed);
   return adjusted_;
 }
 

@@ -2,8 +2,8 @@
 // scratch.
 //
 // In this order, as vLLM does:
-//   logit bias; repetition, frequency and presence penalties; suppressed tokens; temperature; min_p; top_k; top_p;
-//   draw.
+//   logit bias; repetition, frequency and presence penalties; suppressed and not allowed tokens; temperature; min_p;
+//   top_k; top_p; draw.
 // Temperature 0 takes the largest after suppression, the lowest id among equals.
 //
 // Otherwise candidates stand in descending order of logits, ascending ids among equals (candidate_order); min_p, top_k
@@ -33,6 +33,8 @@ struct draw_context {
   std::uint64_t output_index = 0;             // position in the output, resumed tokens counted
   const token_history* history = nullptr;     // needed when has_penalties(params)
   std::span<const token_id> suppressed = {};  // may not be drawn: the end tokens while fewer than min_tokens are out
+  std::span<const std::uint64_t> allowed =
+      {};  // bit i of them: token i may be drawn; empty: any. What has no bit may not
 };
 
 /// Whether a draw reads the history.

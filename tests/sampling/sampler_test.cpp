@@ -285,6 +285,29 @@ TEST_CASE("hostile logits never leave the vocabulary", "[sampling][sampler]") {
   }
 }
 
+TEST_CASE("a mask of allowed tokens is as good as logits of minus infinity for all others", "[sampling]") {
+  random_stream random(11);
+  constexpr std::uint32_t n = 150;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    std::vector<float> logits(n);
+    for (float& x : logits)
+      x = static_cast<float>(random.below(1000)) / 100.0f;
+    std::vector<std::uint64_t> allowed(seed % 3 == 0 ? 2 : 3);  // of two words: ids from 128 on have no bit
+    for (std::uint64_t& word : allowed)
+      word = random.below(4) == 0 ? ~std::uint64_t{0} : random_bits(seed, random.below(1u << 30));
+    std::vector<float> masked = logits;
+    for (std::size_t i = 0; i < n; ++i)
+      if (i / 64 >= allowed.size() || (allowed[i / 64] >> (i % 64) & 1) == 0) masked[i] = -infinity;
+    sampling_params p;
+    p.seed = seed;
+    p.temperature = seed % 2 ? 1.0f : 0.0f;
+    if (seed % 5 == 0) p.top_k = 4;
+    sampler draw(test::plain_table(), n);
+    CHECK(draw.draw(logits, p, {.output_index = seed, .allowed = allowed}) ==
+          draw.draw(masked, p, {.output_index = seed}));
+  }
+}
+
 TEST_CASE("a history counts each token", "[sampling][token_history]") {
   random_stream random(2);
   token_history history;
