@@ -14,12 +14,12 @@
 
 namespace troupe {
 
-enum class grammar_kind : std::uint8_t { none, gbnf, json_schema, json_object };
+enum class grammar_kind : std::uint8_t { none, gbnf, json_schema, json_object, tool_calls };
 
 /// What the answer has to be a text of.
 struct output_grammar {
   grammar_kind kind = grammar_kind::none;
-  std::string source;  // the GBNF or the JSON schema; empty for the other kinds
+  std::string source;  // the GBNF, the JSON schema or the tools (runtime/grammar/tool_calls.hpp); else empty
 
   friend bool operator==(const output_grammar&, const output_grammar&) = default;
 };

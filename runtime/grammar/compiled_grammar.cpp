@@ -3,6 +3,7 @@
 #include "runtime/grammar/failure.hpp"
 #include "runtime/grammar/gbnf_parser.hpp"
 #include "runtime/grammar/json_schema.hpp"
+#include "runtime/grammar/tool_calls.hpp"
 
 #include <string>
 
@@ -37,6 +38,10 @@ result<std::shared_ptr<const compiled_grammar>> compile_json_schema(std::string_
 
 result<std::shared_ptr<const compiled_grammar>> compile_json_object() {
   return compile([] { return grammar::any_json_object(); });
+}
+
+result<std::shared_ptr<const compiled_grammar>> compile_tool_calls(std::string_view json_text) {
+  return compile([&] { return grammar::parse_tool_calls(json_text); });
 }
 
 result<std::shared_ptr<const compiled_grammar>> compile_rules(const grammar::rule_set& rules) {

@@ -36,6 +36,9 @@ result<std::shared_ptr<const compiled_grammar>> compile_json_schema(std::string_
 /// Any JSON object, as "response_format": {"type": "json_object"} asks for.
 result<std::shared_ptr<const compiled_grammar>> compile_json_object();
 
+/// Text and calls of tools, or calls only; json_text: see tool_calls.hpp. Errors: those of the tools' schemas.
+result<std::shared_ptr<const compiled_grammar>> compile_tool_calls(std::string_view json_text);
+
 /// Rules made by a program. Left recursion, a rule without a body and too large a size are errors as above.
 result<std::shared_ptr<const compiled_grammar>> compile_rules(const grammar::rule_set& rules);
 

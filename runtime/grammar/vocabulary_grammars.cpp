@@ -21,6 +21,8 @@ result<std::shared_ptr<const compiled_grammar>> compile(const output_grammar& wa
       return compile_json_schema(wanted.source);
     case grammar_kind::json_object:
       return compile_json_object();
+    case grammar_kind::tool_calls:
+      return compile_tool_calls(wanted.source);
   }
   TROUPE_ASSERT(wanted.kind != grammar_kind::none, "no grammar is no grammar to compile");
   return make_error(errc::unsupported, "A grammar of a kind that this version does not know.", "grammar");
