@@ -189,6 +189,9 @@ std::shared_ptr<generation_service> node::shared_service() {
 std::shared_ptr<const tokenizer> node::shared_tokenizer() const {
   return implementation_->vocabulary;
 }
+std::shared_ptr<vocabulary_grammars> node::shared_grammars() const {
+  return implementation_->grammars;
+}
 std::shared_ptr<const chat_template> node::shared_chat_template() const {
   return implementation_->chat;
 }

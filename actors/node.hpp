@@ -15,6 +15,7 @@ namespace troupe {
 class chat_template;
 class metrics;
 class tokenizer;
+class vocabulary_grammars;
 
 struct node_options {
   std::filesystem::path model;      // a GGUF file
@@ -48,6 +49,8 @@ class node {
   generation_service& service();
   std::shared_ptr<generation_service> shared_service();
   std::shared_ptr<const tokenizer> shared_tokenizer() const;
+  /// Where the workers' grammars are compiled, so that others may find out before what is wrong with one.
+  std::shared_ptr<vocabulary_grammars> shared_grammars() const;
   /// nullptr when neither the model nor the options have one.
   std::shared_ptr<const chat_template> shared_chat_template() const;
   /// Whether the chat template speaks of a variable, say "tools".

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include <CLI/CLI.hpp>
@@ -29,6 +31,31 @@ class interrupt_guard {
   struct sigaction before_ {};
 };
 
+/// --NAME TEXT and --NAME-file FILE; whichever of all grammars' options stands last counts.
+void add_grammar_option(CLI::App& verb, const std::string& name, const std::string& what, grammar_kind kind,
+                        output_grammar& grammar) {
+  verb.add_option_function<std::string>(
+      name,
+      [kind, &grammar](const std::string& text) {
+        grammar = {kind, text};
+      },
+      what);
+  verb.add_option_function<std::string>(
+          name + "-file",
+          [kind, &grammar](const std::string& path) {
+            std::ifstream file(path, std::ios::binary);
+            grammar = {kind, std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>())};
+          },
+          "The same from a file.")
+      ->check(CLI::ExistingFile);
+}
+
+void add_grammar_options(CLI::App& verb, output_grammar& grammar) {
+  add_grammar_option(verb, "--grammar", "The answer is a text of this grammar, in GBNF.", grammar_kind::gbnf, grammar);
+  add_grammar_option(verb, "--json-schema", "The answer is JSON that satisfies this schema.", grammar_kind::json_schema,
+                     grammar);
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -40,6 +67,7 @@ sampling_params make_sampling(const answer_arguments& arguments) {
   sampling.max_tokens = arguments.max_tokens;
   sampling.temperature = arguments.temperature;
   sampling.top_p = arguments.top_p;
+  sampling.grammar = arguments.grammar;
   sampling.seed = arguments.seed >= 0 ? static_cast<std::uint64_t>(arguments.seed) : std::random_device{}();
   return sampling;
 }
@@ -75,6 +103,7 @@ void add_answer_options(CLI::App& verb, answer_arguments& arguments) {
   verb.add_option("--top-p", arguments.top_p, "Keep the likeliest tokens of this much probability.")
       ->capture_default_str();
   verb.add_option("--seed", arguments.seed, "The same seed gives the same answer. Not set: another each time.");
+  add_grammar_options(verb, arguments.grammar);
   verb.add_flag("--stats", arguments.stats, "Say how many tokens and how fast.");
 }
 

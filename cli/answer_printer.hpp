@@ -19,6 +19,7 @@ struct answer_arguments {
   float top_p = 1.0f;
   std::int64_t seed = -1;  // below 0: another one each time
   bool stats = false;
+  output_grammar grammar;
 };
 
 /// Sampling as the arguments say it.

@@ -62,6 +62,7 @@ openai::endpoint_parts make_parts(const serve_options& options, node& running) {
   model.vocabulary = running.shared_tokenizer();
   model.chat = running.shared_chat_template();
   model.chat_uses_tools = running.chat_template_uses("tools");
+  model.grammars = running.shared_grammars();
   model.context_length = running.max_context();
   model.created = static_cast<std::int64_t>(std::time(nullptr));
   const auto metrics = running.shared_metrics();

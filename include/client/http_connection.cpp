@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-json sampling_json(const sampling_params& p) {
+result<json> sampling_json(const sampling_params& p) {
   json body{{"temperature", p.temperature},
             {"top_p", p.top_p},
             {"top_k", p.top_k},
@@ -38,6 +38,21 @@ json sampling_json(const sampling_params& p) {
   if (!p.stop_tokens.empty()) body["stop_token_ids"] = p.stop_tokens;
   for (const auto& [token, bias] : p.logit_bias)
     body["logit_bias"][std::to_string(token)] = bias;
+  switch (p.grammar.kind) {
+    case grammar_kind::none:
+      break;
+    case grammar_kind::gbnf:
+      body["grammar"] = p.grammar.source;
+      break;
+    case grammar_kind::json_schema:
+      body["json_schema"] = p.grammar.source;
+      break;
+    case grammar_kind::json_object:
+      body["response_format"] = {{"type", "json_object"}};
+      break;
+    case grammar_kind::tool_calls:
+      return make_error(errc::unsupported, "This client sends no tools to a server.", "grammar");
+  }
   return body;
 }
 
@@ -167,18 +182,20 @@ class http_connection final : public client::connection {
 
   result<token_stream> complete(std::string_view prompt, const sampling_params& sampling,
                                 const service_objective& objective) override {
-    json body = sampling_json(sampling);
-    body["prompt"] = prompt;
-    return stream("/v1/completions", std::move(body), objective);
+    auto body = sampling_json(sampling);
+    if (!body) return body.error();
+    (*body)["prompt"] = prompt;
+    return stream("/v1/completions", *std::move(body), objective);
   }
 
   result<token_stream> chat(const std::vector<chat_message>& messages, const sampling_params& sampling,
                             const service_objective& objective) override {
-    json body = sampling_json(sampling);
-    body["messages"] = json::array();
+    auto body = sampling_json(sampling);
+    if (!body) return body.error();
+    (*body)["messages"] = json::array();
     for (const auto& message : messages)
-      body["messages"].push_back({{"role", message.role}, {"content", message.content}});
-    return stream("/v1/chat/completions", std::move(body), objective);
+      (*body)["messages"].push_back({{"role", message.role}, {"content", message.content}});
+    return stream("/v1/chat/completions", *std::move(body), objective);
   }
 
   void close() override {

@@ -31,7 +31,11 @@ answer::answer(const generation_plan& plan, std::shared_ptr<generation_service> 
   for (std::size_t i = 0; i < plan.submissions.size(); ++i) {
     ids_.push_back(plan.submissions[i].id);
     choice& made =
-        choices_.emplace_back(choice{logprob_writer(format_.kind, *vocabulary_, format_.alternatives), {}, {}});
+        choices_.emplace_back(choice{.logprobs = logprob_writer(format_.kind, *vocabulary_, format_.alternatives),
+                                     .echo = {},
+                                     .text = {},
+                                     .reader = {},
+                                     .calls = {}});
     if (!plan.echoes.empty()) made.echo = plan.echoes[i / n_];
     made.text = made.echo.text;
   }
@@ -90,7 +94,10 @@ void answer::take_tokens(std::size_t index, std::span<const generated_token> tok
   reply_->note_first_token();
   choice& own = choices_[index];
   for (const generated_token& token : tokens) {
-    own.text += token.text;
+    if (format_.calls_tools)
+      own.reader.read(token.text, own.text, own.calls);
+    else
+      own.text += token.text;
     if (!format_.logprobs) continue;
     own.logprobs.add(token.token, token.logprob, token.top, own.characters);
     own.characters += count_characters(vocabulary_->token_bytes(token.token));
@@ -98,6 +105,7 @@ void answer::take_tokens(std::size_t index, std::span<const generated_token> tok
   if (!format_.stream) return;
   open(index);
   send_text(index);
+  send_calls(index);
 }
 
 void answer::open(std::size_t index) {
@@ -119,6 +127,15 @@ void answer::send_text(std::size_t index) {
   own.logprobs.clear();
 }
 
+void answer::send_calls(std::size_t index) {
+  choice& own = choices_[index];
+  for (; own.n_calls_sent < own.calls.size(); ++own.n_calls_sent) {
+    event_.clear();
+    writer_.append_call(event_, index, own.n_calls_sent, own.calls[own.n_calls_sent]);
+    reply_->send_event(event_);
+  }
+}
+
 void answer::take_end(std::size_t index, finish_reason reason, const token_usage& usage,
                       const std::optional<error>& failure) {
   bool failed = false;
@@ -138,7 +155,9 @@ void answer::take_end(std::size_t index, finish_reason reason, const token_usage
 }
 
 void answer::end_choice(std::size_t index, finish_reason reason, const token_usage& usage) {
-  choices_[index].reason = reason;
+  choice& own = choices_[index];
+  own.reason = reason;
+  own.reader.finish(own.text);
   usage_.completion_tokens += usage.completion_tokens;
   if (index % n_ == 0) {  // a prompt counts once, however many choices it has
     usage_.prompt_tokens += usage.prompt_tokens;
@@ -148,7 +167,7 @@ void answer::end_choice(std::size_t index, finish_reason reason, const token_usa
     open(index);
     send_text(index);
     event_.clear();
-    writer_.append_finish(event_, index, reason);
+    writer_.append_finish(event_, index, reason, !own.calls.empty());
     reply_->send_event(event_);
   }
   if (--unfinished_ == 0) complete();
@@ -168,7 +187,7 @@ void answer::complete() {
   }
   std::vector<written_choice> written;
   for (const choice& own : choices_)
-    written.push_back({own.text, format_.logprobs ? &own.logprobs : nullptr, own.reason});
+    written.push_back({own.text, format_.logprobs ? &own.logprobs : nullptr, own.reason, own.calls});
   http::response response;
   response.body = writer_.whole(written, usage_);
   reply_->send(std::move(response));

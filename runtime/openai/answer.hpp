@@ -14,6 +14,7 @@
 #include "runtime/openai/generation_plan.hpp"
 #include "runtime/openai/logprob_writer.hpp"
 #include "runtime/openai/reply.hpp"
+#include "runtime/openai/tool_call_reader.hpp"
 
 #include <memory>
 #include <mutex>
@@ -37,7 +38,10 @@ class answer : public std::enable_shared_from_this<answer> {
   struct choice {
     logprob_writer logprobs;  // of what has not been sent
     prompt_echo echo;
-    std::string text;            // of what has not been sent
+    std::string text;         // of what has not been sent
+    tool_call_reader reader;  // where the format calls tools
+    std::vector<tool_call> calls;
+    std::size_t n_calls_sent = 0;
     std::size_t characters = 0;  // of the tokens so far, for text_offset
     finish_reason reason = finish_reason::unfinished;
     bool opened = false;  // its first event is out
@@ -52,6 +56,7 @@ class answer : public std::enable_shared_from_this<answer> {
   // Called with the lock held.
   void open(std::size_t index);
   void send_text(std::size_t index);
+  void send_calls(std::size_t index);
   void end_choice(std::size_t index, finish_reason reason, const token_usage& usage);
   void complete();
   void fail(const error& failure);

@@ -40,15 +40,16 @@ void append_logprobs(std::string& out, const logprob_writer* logprobs) {
   }
 }
 
-void append_reason(std::string& out, finish_reason reason) {
+void append_reason(std::string& out, finish_reason reason, bool calls_tools) {
   out += ",\"finish_reason\":";
-  append_json_string(out, to_string(reason));
+  append_json_string(out, calls_tools && reason == finish_reason::stop ? "tool_calls" : to_string(reason));
 }
 
 }  // namespace
 
 answer_writer::answer_writer(const answer_format& format)
     : chat_(format.kind == answer_kind::chat),
+      id_(format.id),
       chunk_head_(head_of(format, chat_ ? "chat.completion.chunk" : "text_completion")),
       chunk_tail_(format.include_usage ? "}],\"usage\":null}" : "}]}"),
       whole_head_(head_of(format, chat_ ? "chat.completion" : "text_completion")) {}
@@ -76,10 +77,33 @@ void answer_writer::append_text(std::string& out, std::size_t choice, std::strin
   out += chunk_tail_;
 }
 
-void answer_writer::append_finish(std::string& out, std::size_t choice, finish_reason reason) const {
+/// Its id says which call of which choice of which answer it is.
+void answer_writer::append_call_object(std::string& out, std::size_t choice, std::size_t index,
+                                       const tool_call& call) const {
+  out += "\"id\":";
+  append_json_string(
+      out, "call_" + id_.substr(id_.find('-') + 1) + "_" + std::to_string(choice) + "_" + std::to_string(index));
+  out += ",\"type\":\"function\",\"function\":{\"name\":";
+  append_json_string(out, call.name);
+  out += ",\"arguments\":";
+  append_json_string(out, call.arguments);
+  out += "}}";
+}
+
+void answer_writer::append_call(std::string& out, std::size_t choice, std::size_t index, const tool_call& call) const {
+  open_chunk(out, choice);
+  out += ",\"delta\":{\"tool_calls\":[{\"index\":";
+  append_json_integer(out, static_cast<std::int64_t>(index));
+  out += ',';
+  append_call_object(out, choice, index, call);
+  out += "]},\"logprobs\":null,\"finish_reason\":null";
+  out += chunk_tail_;
+}
+
+void answer_writer::append_finish(std::string& out, std::size_t choice, finish_reason reason, bool calls_tools) const {
   open_chunk(out, choice);
   out += chat_ ? ",\"delta\":{},\"logprobs\":null" : ",\"text\":\"\",\"logprobs\":null";
-  append_reason(out, reason);
+  append_reason(out, reason, calls_tools);
   out += chunk_tail_;
 }
 
@@ -94,10 +118,19 @@ void answer_writer::append_whole_choice(std::string& out, std::size_t index, con
   out += "{\"index\":";
   append_json_integer(out, static_cast<std::int64_t>(index));
   out += chat_ ? ",\"message\":{\"role\":\"assistant\",\"content\":" : ",\"text\":";
-  append_json_string(out, choice.text);
-  if (chat_) out += ",\"refusal\":null}";
+  if (choice.text.empty() && !choice.calls.empty())
+    out += "null";
+  else
+    append_json_string(out, choice.text);
+  if (chat_) out += ",\"refusal\":null";
+  for (std::size_t i = 0; i < choice.calls.size(); ++i) {
+    out += i == 0 ? ",\"tool_calls\":[{" : ",{";
+    append_call_object(out, index, i, choice.calls[i]);
+  }
+  if (!choice.calls.empty()) out += ']';
+  if (chat_) out += '}';
   append_logprobs(out, choice.logprobs);
-  append_reason(out, choice.reason);
+  append_reason(out, choice.reason, !choice.calls.empty());
   out += '}';
 }
 

@@ -23,42 +23,6 @@ void read_messages(field_reader& reader, const request_limits& limits, json& mes
   }
 }
 
-// Calls by name or by force need a grammar that this version does not have; "auto" leaves it to the model.
-bool read_tool_choice(field_reader& reader) {
-  const json* choice = reader.find("tool_choice");
-  if (choice == nullptr || *choice == "auto") return true;
-  if (*choice == "none") return false;
-  if (*choice == "required" || choice->is_object())
-    reader.refuse("tool_choice", "tool_choice must be none or auto; forced calls are not supported by this version.",
-                  errc::unsupported);
-  else
-    reader.refuse("tool_choice", "tool_choice must be none or auto.");
-  return false;
-}
-
-void check_tool(field_reader& reader, const json& tool, const std::string& name) {
-  if (!tool.is_object() || tool.value("type", json()) != "function")
-    return reader.refuse(name, "A tool must be an object of type function.");
-  const auto function = tool.find("function");
-  if (function == tool.end() || !function->is_object() || !function->value("name", json()).is_string())
-    return reader.refuse(name + ".function", "A tool's function must be an object with a name.");
-  field_reader inner(*function, reader.path_of(name + ".function"));
-  std::string description;
-  inner.read("description", description, std::numeric_limits<std::size_t>::max());
-  inner.read_object("parameters");
-  if (!inner.ok()) reader.adopt(inner.outcome().error());
-}
-
-void read_tools(field_reader& reader, const request_limits& limits, chat_prompt& prompt) {
-  const bool wanted = read_tool_choice(reader);
-  const json* tools = reader.read_array("tools", limits.tools);
-  if (tools == nullptr) return;
-  for (std::size_t i = 0; i < tools->size(); ++i)
-    check_tool(reader, (*tools)[i], "tools[" + std::to_string(i) + "]");
-  prompt.has_tools = wanted && !tools->empty();
-  if (prompt.has_tools) (*prompt.context)["tools"] = *tools;
-}
-
 void read_template_arguments(field_reader& reader, json& context) {
   const json* arguments = reader.read_object("chat_template_kwargs");
   if (arguments == nullptr) return;
@@ -94,6 +58,16 @@ void read_lengths(field_reader& reader, generation_fields& common) {
   reader.read("max_completion_tokens", common.max_tokens, 1, std::numeric_limits<std::int32_t>::max());
 }
 
+void read_call_grammar(field_reader& reader, chat_request& request) {
+  if (!reader.ok() || request.prompt.tools.mode == tool_mode::none) return;
+  generation_fields& common = request.common;
+  if (!common.grammar_field.empty())
+    return reader.refuse("tools", "tools and " + common.grammar_field + " cannot go together; set tool_choice to none.",
+                         errc::unsupported);
+  common.sampling.grammar = grammar_of_calls(request.prompt.tools, (*request.prompt.context)["tools"]);
+  common.grammar_field = "tools";
+}
+
 void read_logprobs(field_reader& reader, const request_limits& limits, chat_request& request) {
   reader.read("logprobs", request.logprobs);
   reader.read("top_logprobs", request.top_logprobs, 0, limits.logprobs);
@@ -115,7 +89,9 @@ void read_chat_prompt(field_reader& reader, const request_limits& limits, chat_p
   prompt.context = std::make_shared<json>(json::object());
   json& context = *prompt.context;
   read_messages(reader, limits, context["messages"]);
-  read_tools(reader, limits, prompt);
+  const json* tools = nullptr;
+  read_tools(reader, limits, prompt.tools, tools);
+  if (tools != nullptr) context["tools"] = *tools;
   read_template_arguments(reader, context);
   reader.read("add_special_tokens", prompt.add_special_tokens);
   if (reader.ok()) read_continuation(reader, prompt);
@@ -127,6 +103,7 @@ result<chat_request> parse_chat_request(const json& body, const request_limits& 
   field_reader reader(body);
   read_chat_prompt(reader, limits, request.prompt);
   read_generation_fields(reader, limits, request.common);
+  read_call_grammar(reader, request);
   read_lengths(reader, request.common);
   read_logprobs(reader, limits, request);
   read_modalities(reader);

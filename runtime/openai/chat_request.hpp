@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtime/openai/generation_fields.hpp"
+#include "runtime/openai/tools.hpp"
 
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@ namespace troupe::openai {
 /// What the chat template gets, and what is done with its text.
 struct chat_prompt {
   std::shared_ptr<json> context;  // messages, tools, add_generation_prompt and the members of chat_template_kwargs
-  bool has_tools = false;
+  tool_set tools;
   bool add_special_tokens = false;       // the template writes them
   std::optional<std::string> continued;  // continue_final_message: the prompt ends with this text of the last message
 };
@@ -29,7 +30,8 @@ struct chat_request {
 
 result<chat_request> parse_chat_request(const json& body, const request_limits& limits, generation_fields defaults);
 
-/// messages, tools, add_generation_prompt, continue_final_message, add_special_tokens, chat_template_kwargs.
+/// messages, tools, tool_choice, add_generation_prompt, continue_final_message, add_special_tokens,
+/// chat_template_kwargs.
 void read_chat_prompt(field_reader& reader, const request_limits& limits, chat_prompt& prompt);
 
 }  // namespace troupe::openai

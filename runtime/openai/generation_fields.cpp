@@ -1,9 +1,11 @@
 #include "runtime/openai/generation_fields.hpp"
 
 #include "runtime/openai/objective.hpp"
+#include "runtime/openai/output_format.hpp"
 
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -77,22 +79,6 @@ void read_stream_options(field_reader& reader, generation_fields& fields) {
   if (!inner.ok()) reader.adopt(inner.outcome().error());
 }
 
-// json_object and json_schema promise the client a grammar; an answer without one would break its parser.
-void read_response_format(field_reader& reader) {
-  const json* format = reader.read_object("response_format");
-  if (format == nullptr) return;
-  const auto type = format->find("type");
-  if (type == format->end() || !type->is_string())
-    return reader.refuse("response_format.type", "response_format must have a type, such as \"text\".");
-  const auto& name = type->get_ref<const std::string&>();
-  if (name == "text") return;
-  if (name == "json_object" || name == "json_schema")
-    return reader.refuse("response_format",
-                         "response_format " + name + " is not supported by this version; only text is.",
-                         errc::unsupported);
-  reader.refuse("response_format.type", "response_format.type must be text, json_object or json_schema.");
-}
-
 void read_sampling(field_reader& reader, const request_limits& limits, sampling_params& sampling) {
   reader.read("temperature", sampling.temperature);
   reader.read("top_p", sampling.top_p);
@@ -135,13 +121,7 @@ constexpr unsupported_field unsupported_fields[] = {
     {"web_search_options"},
     {"use_beam_search"},
     {"length_penalty", 1.0},
-    {"guided_json"},
     {"guided_regex"},
-    {"guided_choice"},
-    {"guided_grammar"},
-    {"structured_outputs"},
-    {"grammar"},
-    {"json_schema"},
     {"prompt_embeds"},
     {"prompt_logprobs", -1.0},
     {"truncate_prompt_tokens", -1.0},
@@ -172,7 +152,10 @@ void read_generation_fields(field_reader& reader, const request_limits& limits, 
     reader.refuse("cache_salt", "cache_salt must not be empty; leave it out to share the prefix cache.");
   read_sampling(reader, limits, fields.sampling);
   read_stream_options(reader, fields);
-  read_response_format(reader);
+  output_format format;
+  read_output_format(reader, format);
+  fields.sampling.grammar = std::move(format.grammar);
+  fields.grammar_field = std::move(format.field);
   read_objective(reader, fields.objective);
   refuse_unsupported_fields(reader);
 }

@@ -13,8 +13,9 @@
 namespace troupe::openai {
 
 struct generation_fields {
-  std::string model;         // empty: the model served
-  sampling_params sampling;  // seed and max_tokens are settled later, once the prompt is known
+  std::string model;          // empty: the model served
+  sampling_params sampling;   // seed and max_tokens are settled later, once the prompt is known
+  std::string grammar_field;  // what asked for sampling.grammar
   std::optional<std::uint32_t> max_tokens;
   std::optional<std::int64_t> seed;
   std::uint32_t n = 1;

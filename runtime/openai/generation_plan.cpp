@@ -51,6 +51,17 @@ result<> check_tokens_exist(const sampling_params& sampling, const served_model&
   return {};
 }
 
+// Compiles it, so that a bad grammar is told with the field that it came in.
+result<> check_grammar(const generation_fields& fields, const served_model& model) {
+  if (!model.grammars || fields.sampling.grammar.kind == grammar_kind::none) return {};
+  const auto found = model.grammars->find(fields.sampling.grammar);
+  if (found) return {};
+  const error& failure = found.error();
+  const std::string place = failure.param.empty() ? "" : " (at " + failure.param + ")";
+  return make_error(failure.code == errc::unsupported ? errc::unsupported : errc::invalid_argument,
+                    fields.grammar_field + " cannot be used: " + failure.message + place + ".", fields.grammar_field);
+}
+
 generation_plan start_plan(const generation_fields& fields, const served_model& model, plan_context& context,
                            answer_kind kind) {
   generation_plan plan;
@@ -98,6 +109,7 @@ result<generation_plan> plan_chat(chat_request request, const served_model& mode
   generation_fields& fields = request.common;
   if (const auto known = check_model_name(model, fields.model); !known) return known.error();
   if (const auto exist = check_tokens_exist(fields.sampling, model); !exist) return exist.error();
+  if (const auto good = check_grammar(fields, model); !good) return good.error();
   auto prompt = encode_chat(model, request.prompt);
   if (!prompt) return prompt.error();
   const auto max_tokens =
@@ -105,6 +117,7 @@ result<generation_plan> plan_chat(chat_request request, const served_model& mode
   if (!max_tokens) return max_tokens.error();
   fields.sampling.max_tokens = *max_tokens;
   generation_plan plan = start_plan(fields, model, context, answer_kind::chat);
+  plan.format.calls_tools = request.prompt.tools.mode != tool_mode::none;
   if (const auto added = add_prompt(plan, fields, model, service, context, std::move(prompt->tokens)); !added)
     return added.error();
   return plan;
@@ -115,6 +128,7 @@ result<generation_plan> plan_completion(completion_request request, const served
   generation_fields& fields = request.common;
   if (const auto known = check_model_name(model, fields.model); !known) return known.error();
   if (const auto exist = check_tokens_exist(fields.sampling, model); !exist) return exist.error();
+  if (const auto good = check_grammar(fields, model); !good) return good.error();
   generation_plan plan = start_plan(fields, model, context, answer_kind::completion);
   for (const prompt_input& input : request.prompts) {
     if (std::visit([](const auto& given) { return given.empty(); }, input)) return empty_prompt("prompt");

@@ -26,6 +26,7 @@ struct answer_format {
   bool include_usage = false;
   bool logprobs = false;
   std::int32_t alternatives = 0;  // logprobs beside the chosen token
+  bool calls_tools = false;       // calls are told from text
 };
 
 struct prompt_echo {

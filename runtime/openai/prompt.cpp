@@ -2,6 +2,7 @@
 
 #include "base/utf8.hpp"
 #include "runtime/chat/chat_encoder.hpp"
+#include "runtime/openai/tool_prompt.hpp"
 
 #include <utility>
 
@@ -41,9 +42,7 @@ result<encoded_prompt> encode_prompt(const served_model& model, const prompt_inp
 result<encoded_prompt> encode_chat(const served_model& model, const chat_prompt& prompt) {
   if (!model.chat)
     return make_error(errc::unsupported, "This model has no chat template; use /v1/completions.", "messages");
-  if (prompt.has_tools && !model.chat_uses_tools)
-    return make_error(errc::unsupported,
-                      "This model's chat template knows no tools; leave them out or set tool_choice to none.", "tools");
+  if (!model.chat_uses_tools) describe_tools(*prompt.context);
   auto encoded = troupe::encode_chat(*model.chat, *model.vocabulary, *prompt.context, prompt.continued);
   if (!encoded) {
     error failure = encoded.error();

@@ -20,7 +20,8 @@ struct encoded_prompt {
 /// The names of control tokens in a prompt are those tokens, as in vLLM. Errors: a token outside the vocabulary.
 result<encoded_prompt> encode_prompt(const served_model& model, const prompt_input& input, bool add_special_tokens);
 
-/// Errors: the model has no template, it knows no tools but got some, or what the template itself raises.
+/// Tools reach a template that knows none in the messages (tool_prompt.hpp). Errors: the model has no template, or what
+/// the template itself raises.
 result<encoded_prompt> encode_chat(const served_model& model, const chat_prompt& prompt);
 
 }  // namespace troupe::openai

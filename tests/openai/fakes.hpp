@@ -159,6 +159,7 @@ struct stage {
     parts.model.names = {"tiny", "other"};
     parts.model.vocabulary = std::make_shared<byte_tokenizer>();
     parts.model.chat = std::make_shared<chatml_template>();
+    parts.model.grammars = std::make_shared<vocabulary_grammars>(parts.model.vocabulary);
     parts.model.context_length = 1000;
     parts.model.created = 1700000000;
     parts.expose_metrics = [] { return std::string("troupe_requests_total 1\n"); };

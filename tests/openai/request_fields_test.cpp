@@ -91,8 +91,28 @@ const std::vector<wrong_field> wrong_in_both = {
     {R"({"stream_options": {"include_usage": true}})", "stream_options"},
     {R"({"stream": true, "stream_options": []})", "stream_options"},
     {R"({"stream": true, "stream_options": {"include_usage": 1}})", "stream_options.include_usage"},
-    {R"({"response_format": {"type": "json_object"}})", "response_format"},
-    {R"({"response_format": {"type": "json_schema", "json_schema": {}}})", "response_format"},
+    {R"({"response_format": {"type": "json_schema"}})", "response_format.json_schema.schema"},
+    {R"({"response_format": {"type": "json_schema", "json_schema": {}}})", "response_format.json_schema.schema"},
+    {R"({"response_format": {"type": "json_schema", "json_schema": 5}})", "response_format.json_schema"},
+    {R"({"response_format": {"type": "text", "json_schema": {"schema": 5}}})", "response_format.json_schema.schema"},
+    {R"({"response_format": {"type": "text", "json_schema": {"strict": "yes"}}})",
+     "response_format.json_schema.strict"},
+    {R"({"response_format": {"type": "json_object"}, "grammar": "root ::= \"a\""})", "grammar"},
+    {R"({"guided_json": {}, "json_schema": {}})", "guided_json"},
+    {R"({"response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}})", "response_format"},
+    {R"({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "thing"}}}})",
+     "response_format"},
+    {R"({"json_schema": {"$ref": "#"}})", "json_schema"},
+    {R"({"json_schema": 5})", "json_schema"},
+    {R"({"grammar": 5})", "grammar"},
+    {R"({"grammar": "root ::= root"})", "grammar"},
+    {R"({"guided_grammar": "nothing"})", "guided_grammar"},
+    {R"({"guided_choice": []})", "guided_choice"},
+    {R"({"guided_choice": ["a", 5]})", "guided_choice"},
+    {R"({"guided_choice": "a"})", "guided_choice"},
+    {R"({"structured_outputs": {"regex": "a"}})", "structured_outputs.regex"},
+    {R"({"structured_outputs": {"json": 5}})", "structured_outputs.json"},
+    {R"({"structured_outputs": 5})", "structured_outputs"},
     {R"({"response_format": {"type": "xml"}})", "response_format.type"},
     {R"({"response_format": {}})", "response_format.type"},
     {R"({"response_format": "text"})", "response_format"},
@@ -104,9 +124,9 @@ const std::vector<wrong_field> wrong_in_both = {
     {R"({"troupe": {"ttft_ms": 0}})", "troupe.ttft_ms"},
     {R"({"troupe": {"deadline": 5}})", "troupe.deadline"},
     {R"({"suffix": "x"})", "suffix"},
-    {R"({"guided_json": {"type": "object"}})", "guided_json"},
+    {R"({"guided_regex": "a+"})", "guided_regex"},
     {R"({"use_beam_search": true})", "use_beam_search"},
-    {R"({"structured_outputs": {"regex": "a"}})", "structured_outputs"},
+    {R"({"structured_outputs": {"regex": "a"}})", "structured_outputs.regex"},
 };
 
 }  // namespace
@@ -212,7 +232,16 @@ TEST_CASE("wrong fields of a chat", "[openai]") {
       {R"({"logprobs": 1})", "logprobs"},
       {R"({"top_logprobs": 1})", "top_logprobs"},
       {R"({"logprobs": true, "top_logprobs": 21})", "top_logprobs"},
-      {R"({"tools": [{"type": "function", "function": {"name": "f"}}]})", "tools"},  // this template knows none
+      {R"({"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f"}}]})",
+       "tools[1].function.name"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f", "strict": 1}}]})", "tools[0].function.strict"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"not": {}}}}]})",
+       "tools"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f"}}], "response_format": {"type": "json_object"}})",
+       "tools"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": {"type": "function", "function": {"name": "g"}}})",
+       "tool_choice"},
+      {R"({"parallel_tool_calls": 5})", "parallel_tool_calls"},
       {R"({"tools": [{"type": "web"}]})", "tools[0]"},
       {R"({"tools": [{"type": "function", "function": {}}]})", "tools[0].function"},
       {R"({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]})",
@@ -311,7 +340,7 @@ TEST_CASE("messages become the template's text", "[openai]") {
     {"role": "tool", "content": "42", "tool_call_id": "c1"}])");
   CHECK(prompt_of({{"messages", parts}, {"add_generation_prompt", false}}) ==
         "<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\na\nb<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n"
-        "<|im_start|>tool\n42<|im_end|>\n");
+        "<|im_start|>user\n<tool_response>\n42\n</tool_response><|im_end|>\n");
   const json begun = json::parse(R"([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Well,"}])");
   CHECK(prompt_of({{"messages", begun}, {"continue_final_message", true}}).ends_with("<|im_start|>assistant\nWell,"));
   const json called = json::parse(R"([{"role": "assistant", "tool_calls": [{"id": "c", "type": "function",
