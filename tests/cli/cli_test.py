@@ -5,6 +5,7 @@
 
 Needs no model, except for what says so (TROUPE_TEST_MODEL).
 """
+import json
 import os
 import pathlib
 import shutil
@@ -173,6 +174,20 @@ class Verbs(unittest.TestCase):
         self.assertEqual(first[0], DONE, first[2])
         self.assertIn("Paris", first[1])
         self.assertEqual(first[1], second[1])
+
+    @unittest.skipUnless(MODEL, "TROUPE_TEST_MODEL names no model")
+    def test_run_holds_the_answer_to_a_schema(self):
+        schema = '{"type": "object", "properties": {"town": {"enum": ["Rome", "Oslo"]}}, "required": ["town"]}'
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "schema.json"
+            file.write_text(schema)
+            for option in (["--json-schema", schema], ["--json-schema-file", str(file)]):
+                code, out, error = troupe("run", MODEL, "A town: ", "--seed", "1", *option)
+                self.assertEqual(code, DONE, error)
+                self.assertIn(json.loads(out.removeprefix("A town: "))["town"], ("Rome", "Oslo"))
+        code, _, error = troupe("run", MODEL, "x", "--grammar", "root ::= other")
+        self.assertNotEqual(code, DONE)
+        self.assertIn("other", error)
 
     @unittest.skipUnless(MODEL, "TROUPE_TEST_MODEL names no model")
     def test_the_log_is_coloured_on_a_terminal_unless_told_not_to(self):

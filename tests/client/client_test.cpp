@@ -73,6 +73,25 @@ TEST_CASE("a conversation goes through the model's own template", "[client]") {
   CHECK(client->models()->size() == 1);
 }
 
+TEST_CASE("an answer is held to a grammar, and a grammar that is none is refused", "[client]") {
+  const tiny_file model;
+  auto client = client::connect(model.address(), {.threads = 1});
+  REQUIRE(client);
+  auto sampling = greedy(20);
+  sampling.grammar = {grammar_kind::gbnf, R"(root ::= "left" | "right")"};
+  auto stream = client->complete("Hello", sampling);
+  REQUIRE(stream);
+  const auto text = stream->text();
+  REQUIRE(text);
+  CHECK((*text == "left" || *text == "right"));
+  sampling.grammar.source = "root ::= up";
+  auto refused = client->complete("Hello", sampling);
+  REQUIRE(refused);
+  const auto failure = refused->finish().failure;
+  REQUIRE(failure);
+  CHECK(failure->message.find("up") != std::string::npos);
+}
+
 TEST_CASE("cancel ends a stream soon, from any thread", "[client]") {
   const tiny_file model;
   auto client = client::connect(model.address(), {.threads = 1});

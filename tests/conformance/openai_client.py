@@ -6,38 +6,17 @@
 Needs no particular model. Exits 1 with the tests that failed.
 """
 
-import argparse
 import asyncio
 import math
 import sys
 import time
-import traceback
 
 import openai
 
-TESTS = []
+from client_suite import ask, client_suite, refused
 
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def ask(text="Say a word about the sea."):
-    return [{"role": "user", "content": text}]
-
-
-def refused(kind, call, **fields):
-    """The call raises this class of the client's exceptions, with the fields of the error object."""
-    try:
-        call()
-    except kind as error:
-        for name, value in fields.items():
-            assert getattr(error, name) == value, f"{name} is {getattr(error, name)!r}, not {value!r}"
-        assert set(error.body) == {"message", "type", "param", "code"}, error.body
-        assert error.message and error.request_id
-        return
-    raise AssertionError(f"expected {kind.__name__}, but the call succeeded")
+suite = client_suite()
+test = suite.test
 
 
 @test
@@ -241,7 +220,7 @@ def errors_have_their_classes(client, model):
     refused(bad, lambda: create(model=model, messages=[{"role": "robot", "content": ""}]), param="messages[0].role")
     refused(bad, lambda: create(model=model, messages=ask(), temperature="hot"), param="temperature")
     refused(bad, lambda: create(model=model, messages=ask(), n=1000), param="n")
-    refused(bad, lambda: create(model=model, messages=ask(), response_format={"type": "json_object"}), param="response_format")
+    refused(bad, lambda: create(model=model, messages=ask(), response_format={"type": "yaml"}), param="response_format.type")
     refused(bad, lambda: create(model=model, messages=ask("x " * 200_000)), code="context_length_exceeded")
     refused(bad, lambda: client.completions.create(model=model, prompt="x", suffix="y"), param="suffix")
     refused(bad, lambda: client.completions.create(model=model, prompt=[10**9]), param="prompt")
@@ -290,27 +269,5 @@ def async_client(client, model):
     asyncio.run(main())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base_url")
-    parser.add_argument("--api-key", default="none")
-    arguments = parser.parse_args()
-    client = openai.OpenAI(
-        base_url=arguments.base_url.rstrip("/") + "/v1", api_key=arguments.api_key, max_retries=0, timeout=120
-    )
-    model = client.models.list().data[0].id
-    failed = 0
-    for run in TESTS:
-        began = time.time()
-        try:
-            run(client, model)
-            print(f"ok     {run.__name__} ({time.time() - began:.2f} s)")
-        except Exception:  # every failure is reported, whatever it is
-            failed += 1
-            print(f"FAILED {run.__name__}\n{traceback.format_exc()}")
-    print(f"openai {openai.__version__}: {len(TESTS) - failed} of {len(TESTS)} passed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(suite.main(__doc__))
