@@ -19,7 +19,8 @@ struct options {
   std::uint32_t threads = 0;     // 0: one for each processor
   std::uint32_t repeats = 5;
   std::uint32_t decode_tokens = 64;
-  bool quick = false;  // fewer and smaller rows, once
+  bool roofline = false;  // of engine: what the machine could do at most, beside each row
+  bool quick = false;     // fewer and smaller rows, once
 };
 
 /// Decoding, prefill, load time and memory of the engine alone: no actor, no HTTP.

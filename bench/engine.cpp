@@ -2,6 +2,7 @@
 #include "bench/benchmarks.hpp"
 #include "bench/clock.hpp"
 #include "bench/engine_alone.hpp"
+#include "bench/machine_limits.hpp"
 #include "runtime/engine/cpu_engine.hpp"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ constexpr row rows[] = {
     {"decode_batch1_context16", true, 16, 1, true},
     {"decode_batch1_context2048", true, 2048, 1, false},
     {"decode_batch16_context128", true, 128, 16, false},
+    {"decode_batch32_context128", true, 128, 32, false},
     {"prefill_128", false, 128, 1, true},
     {"prefill_512", false, 512, 1, true},
     {"prefill_2048", false, 2048, 1, false},
@@ -74,35 +76,103 @@ double peak_resident_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024.0;
 }
 
+// What a step has to do at least: read the weights and the K and V of its sequences from memory, and multiply by the
+// weights. The time it takes is the longer of the two at the machine's limits.
+
+struct machine_limits {
+  double bytes_per_second;
+  double operations_per_second;
+};
+
+machine_limits measure_limits(const limit_memory& memory, std::uint32_t threads) {
+  std::vector<double> bandwidths;
+  std::vector<double> peaks;
+  for (int i = 0; i < 5; ++i) {
+    bandwidths.push_back(read_bandwidth(memory, threads));
+    peaks.push_back(byte_product_peak(threads));
+  }
+  return {median(bandwidths) * 1e9, median(peaks) * 1e9};
+}
+
+/// Multiply-adds of one token in all layers, attention left out.
+double layer_products(const model_config& c) {
+  const double attention = 1.0 * c.n_embd * (2.0 * c.q_dim() + 2.0 * c.kv_dim());
+  return c.n_layers * (attention + 3.0 * c.n_embd * c.n_ff);
+}
+
+/// Tokens a second that the machine's limits allow in this row.
+double bound_of(const row& r, const cpu_engine& engine, std::uint32_t decode_tokens, const machine_limits& limits) {
+  const model_config& c = engine.config();
+  const auto weights = static_cast<double>(engine.weight_bytes());
+  const double kv_of_token = 2.0 * c.n_layers * c.kv_dim() * sizeof(std::uint16_t);
+  const double logits = 1.0 * c.n_embd * c.n_vocab;
+  const auto seconds = [&](double bytes, double products) {
+    return std::max(bytes / limits.bytes_per_second, 2 * products / limits.operations_per_second);
+  };
+  if (!r.decode) return r.prompt_tokens / seconds(weights, r.prompt_tokens * layer_products(c) + logits);
+  const double context = r.prompt_tokens + decode_tokens / 2.0;  // the mean over the answer
+  return r.sequences /
+         seconds(weights + r.sequences * context * kv_of_token, r.sequences * (layer_products(c) + logits));
+}
+
+/// From the file to the first token of a short prompt.
+result<double> seconds_to_first_token(const options& wanted) {
+  const auto start = clock::now();
+  auto loaded = load_engine(wanted.model, wanted.isa, wanted.threads);
+  if (!loaded) return loaded.error();
+  if (auto rate = measure(**loaded, rows[0], 0, 1); !rate) return rate.error();
+  return seconds_since(start);
+}
+
+/// MiB at most in memory with 16 sequences of 512 tokens. First of all, since a peak stays.
+result<claim> memory_claim(cpu_engine& engine) {
+  constexpr row full{"peak_memory_16_sequences_of_512", true, 448, 16, true};
+  if (auto rate = measure(engine, full, 64, 1); !rate) return rate.error();
+  const model_config& c = engine.config();
+  const double kv = 16.0 * 512 * 2 * c.n_layers * c.kv_dim() * sizeof(std::uint16_t);
+  const double needed = (static_cast<double>(engine.weight_bytes()) + kv) / (1 << 20);
+  return claim{full.name, "MiB", {peak_resident_mib()}, needed + 100, goal::at_most, needed};
+}
+
 }  // namespace
 
 result<report> engine(const options& wanted) {
   report all("engine");
   const std::uint32_t repeats = wanted.quick ? 1 : wanted.repeats;
 
-  claim loading{"load_model", "s", {}, 1.0, goal::at_most};
-  std::unique_ptr<cpu_engine> loaded;
+  auto loaded = load_engine(wanted.model, wanted.isa, wanted.threads);
+  if (!loaded) return loaded.error();
+  if (!wanted.quick) {
+    const auto memory = memory_claim(**loaded);
+    if (!memory) return memory.error();
+    all.add(*memory);
+  }
+  claim loading{"load_to_first_token", "s", {}, 0.3, goal::at_most};
   for (std::uint32_t i = 0; i < repeats; ++i) {
-    loaded.reset();
-    const auto start = clock::now();
-    auto one = load_engine(wanted.model, wanted.isa, wanted.threads);
-    if (!one) return one.error();
-    loading.samples.push_back(seconds_since(start));
-    loaded = *std::move(one);
+    const auto seconds = seconds_to_first_token(wanted);
+    if (!seconds) return seconds.error();
+    loading.samples.push_back(*seconds);
   }
   all.add(loading);
 
+  std::optional<machine_limits> limits;
+  if (wanted.roofline) {
+    const std::uint32_t threads = (*loaded)->n_threads();
+    limits = measure_limits(limit_memory(std::size_t{128} << 20), threads);
+    all.add({"limit: reading memory", "GB/s", {limits->bytes_per_second / 1e9}, {}});
+    all.add({"limit: 8-bit products", "Gop/s", {limits->operations_per_second / 1e9}, {}});
+  }
   for (const auto& r : rows) {
     if (wanted.quick && !r.quick) continue;
     claim rates{r.name, "tokens/s", {}, std::nullopt, goal::at_least};
+    if (limits) rates.bound = bound_of(r, **loaded, wanted.decode_tokens, *limits);
     for (std::uint32_t i = 0; i < repeats; ++i) {
-      const auto rate = measure(*loaded, r, wanted.decode_tokens, 100 * i + 1);
+      const auto rate = measure(**loaded, r, wanted.decode_tokens, 100 * i + 1);
       if (!rate) return rate.error();
       rates.samples.push_back(*rate);
     }
     all.add(rates);
   }
-  all.add({"peak_resident_memory", "MiB", {peak_resident_mib()}, std::nullopt, goal::at_most});
   return all;
 }
 

@@ -4,6 +4,7 @@
 // One thread. Times are of the thread's own clock, so that other work on the machine is felt through caches and memory
 // only. Every round measures every claim once, the limits of the machine among them, so that all see the same weather.
 #include "bench/benchmarks.hpp"
+#include "bench/machine_limits.hpp"
 #include "kernels/half.hpp"
 #include "kernels/table.hpp"
 
@@ -16,10 +17,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace troupe::bench {
 namespace {
@@ -75,64 +72,7 @@ std::shared_ptr<buffer> random_floats(std::size_t n) {
   return memory;
 }
 
-// What the machine can do.
-
 volatile std::uint64_t sink;  // keeps results that nobody else reads
-
-#if defined(__x86_64__)
-/// Reads n bytes at each of four places, `apart` bytes from each other: prefetchers follow each stream only so far
-/// ahead.
-__attribute__((target("avx2"))) void read_streams(const std::byte* memory, std::size_t apart, std::size_t n) {
-  __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-  for (std::size_t i = 0; i < n; i += 64) {
-    for (std::size_t stream = 0; stream < 4; ++stream) {
-      const auto* at = reinterpret_cast<const __m256i*>(memory + stream * apart + i);
-      sums[0] = _mm256_xor_si256(sums[0], _mm256_load_si256(at));
-      sums[1] = _mm256_xor_si256(sums[1], _mm256_load_si256(at + 1));
-    }
-  }
-  sink = sink ^ static_cast<std::uint64_t>(_mm256_extract_epi64(_mm256_xor_si256(sums[0], sums[1]), 0));
-}
-
-double read_bandwidth(const buffer& memory) {  // GB/s
-  if (!__builtin_cpu_supports("avx2")) return 0;
-  const std::size_t part = memory.size() / 4 / 64 * 64;
-  const double seconds = seconds_each(0.0, [&] { read_streams(memory.data(), part, part); });
-  return static_cast<double>(4 * part) / seconds / 1e9;
-}
-
-/// maddubs and the 16-bit addition that has to follow it, on registers only. 64 operations a pair.
-__attribute__((target("avx2"))) void multiply_registers(std::size_t rounds) {
-  __m256i sums[8];
-  for (__m256i& sum : sums)
-    sum = _mm256_setzero_si256();
-  __m256i w = _mm256_set1_epi8(3);
-  const __m256i x = _mm256_set1_epi8(-5);
-  for (std::size_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 8
-    for (std::size_t s = 0; s < 8; ++s) {
-      asm volatile("" : "+x"(w));  // may have changed: no product is used twice
-      sums[s] = _mm256_add_epi16(sums[s], _mm256_maddubs_epi16(w, x));
-    }
-  }
-  for (std::size_t s = 1; s < 8; ++s)
-    sums[0] = _mm256_xor_si256(sums[0], sums[s]);
-  sink = sink ^ static_cast<std::uint64_t>(_mm256_extract_epi64(sums[0], 0));
-}
-
-double peak_of_bytes() {  // Gop/s
-  if (!__builtin_cpu_supports("avx2")) return 0;
-  constexpr std::size_t rounds = 100'000;
-  return rounds * 8 * 64.0 / seconds_each(0.005, [] { multiply_registers(rounds); }) / 1e9;
-}
-#else
-double read_bandwidth(const buffer&) {
-  return 0;
-}
-double peak_of_bytes() {
-  return 0;
-}
-#endif
 
 // What is measured: a name, and a function that takes one sample.
 
@@ -290,11 +230,11 @@ result<report> kernel_tables(const options& wanted) {
   std::vector<measurement> all = all_measurements(**chosen, wanted.quick);
   claim bandwidth{"limit: reading memory", "GB/s", {}, {}};
   claim bytes{"limit: 8-bit products", "Gop/s", {}, {}};
-  buffer memory(wanted.quick ? 48u << 20 : 96u << 20);
+  const limit_memory memory(wanted.quick ? 48u << 20 : 96u << 20);
   const int rounds = wanted.quick ? 3 : 9;
   for (int round = 0; round < rounds; ++round) {
-    bandwidth.samples.push_back(read_bandwidth(memory));
-    bytes.samples.push_back(peak_of_bytes());
+    bandwidth.samples.push_back(read_bandwidth(memory, 1));
+    bytes.samples.push_back(byte_product_peak(1));
     for (measurement& one : all)
       one.result.samples.push_back(one.sample());
   }

@@ -48,6 +48,8 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
       ->capture_default_str();
   verb.add_option("--text", options.text, "UTF-8 text for tokenizer.")->capture_default_str();
   verb.add_option("--json", arguments.json, "Write the claims to this file.");
+  verb.add_flag("--roofline", options.roofline,
+                "Measure what this machine could do at most and say how near each row of engine comes.");
   verb.add_flag("--quick", options.quick, "The short rows, once.");
 }
 
