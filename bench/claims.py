@@ -17,13 +17,15 @@ def spread(samples):
     return abs((quartile(0.75) - quartile(0.25)) / 2 / middle) if middle else 0.0
 
 
-def claim(name, unit, ours, peer, theirs, target_ratio=None):
-    """Troupe's samples against a peer's; more is better. target_ratio: what the ratio must reach, None for a mere comparison."""
+def claim(name, unit, ours, peer, theirs, target_ratio=None, less_is_better=False):
+    """Troupe's samples against a peer's. The ratio says how many times better ours are; target_ratio: what it must reach,
+    None for a mere comparison."""
     value, peer_value = statistics.median(ours), statistics.median(theirs)
-    ratio = value / peer_value
+    ratio = peer_value / value if less_is_better else value / peer_value
+    target = None if target_ratio is None else peer_value / target_ratio if less_is_better else peer_value * target_ratio
     return {"claim": name, "system": "troupe", "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio,
-            "bound": None, "share_of_bound": None, "target": None if target_ratio is None else target_ratio * peer_value, "direction": "at_least",
-            "ok": None if target_ratio is None else ratio >= target_ratio, "n": len(ours), "spread": spread(ours)}  # fmt: skip
+            "bound": None, "share_of_bound": None, "target": target, "direction": "at_most" if less_is_better else "at_least",
+            "ok": None if target is None else ratio >= target_ratio, "n": len(ours), "spread": spread(ours)}  # fmt: skip
 
 
 def machine_name():

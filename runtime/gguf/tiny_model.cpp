@@ -46,6 +46,7 @@ class weight_source {
     const double bound = deviation * std::sqrt(3.0);
     add(name, {n_in, n_out}, type, -bound, bound);
   }
+  void bias(const std::string& name, std::uint32_t n) { add(name, {n}, kernels::weight_type::f32, -0.5, 0.5); }
   void norm(const std::string& name, std::uint32_t n) { add(name, {n}, kernels::weight_type::f32, 0.8, 1.2); }
 
  private:
@@ -65,7 +66,7 @@ class weight_source {
 };
 
 void add_model_keys(gguf_writer& writer, const tiny_model_options& o) {
-  const std::string arch = is_gemma3(o) ? "gemma3" : "llama";
+  const std::string arch(to_string(o.architecture));
   writer.add("general.architecture", arch);
   writer.add("general.type", std::string("model"));
   writer.add("general.name", o.name);
@@ -107,6 +108,12 @@ void add_tokenizer_keys(gguf_writer& writer, std::uint32_t n_vocab) {
   writer.add("tokenizer.chat_template", std::string(chat_template));
 }
 
+void add_biases(weight_source& source, const std::string& prefix, std::uint32_t n_q, std::uint32_t n_kv) {
+  source.bias(prefix + "attn_q.bias", n_q);
+  source.bias(prefix + "attn_k.bias", n_kv);
+  source.bias(prefix + "attn_v.bias", n_kv);
+}
+
 void add_layer(weight_source& source, const tiny_model_options& o, std::uint32_t layer) {
   const std::string prefix = "blk." + std::to_string(layer) + ".";
   const std::uint32_t n_q = head_dim(o) * o.n_heads;
@@ -123,14 +130,31 @@ void add_layer(weight_source& source, const tiny_model_options& o, std::uint32_t
   source.matrix(prefix + "ffn_gate.weight", o.n_embd, o.n_ff, o.weights, width);
   source.matrix(prefix + "ffn_up.weight", o.n_embd, o.n_ff, o.weights, width);
   source.matrix(prefix + "ffn_down.weight", o.n_ff, o.n_embd, o.weights, 2.0 / std::sqrt(o.n_ff));
+  if (o.architecture == tiny_architecture::qwen2) add_biases(source, prefix, n_q, n_kv);
+  if (is_gemma3(o) || o.architecture == tiny_architecture::qwen3) {
+    source.norm(prefix + "attn_q_norm.weight", head_dim(o));
+    source.norm(prefix + "attn_k_norm.weight", head_dim(o));
+  }
   if (!is_gemma3(o)) return;
-  source.norm(prefix + "attn_q_norm.weight", head_dim(o));
-  source.norm(prefix + "attn_k_norm.weight", head_dim(o));
   source.norm(prefix + "post_attention_norm.weight", o.n_embd);
   source.norm(prefix + "post_ffw_norm.weight", o.n_embd);
 }
 
 }  // namespace
+
+std::string_view to_string(tiny_architecture architecture) {
+  switch (architecture) {
+    case tiny_architecture::llama:
+      return "llama";
+    case tiny_architecture::qwen2:
+      return "qwen2";
+    case tiny_architecture::qwen3:
+      return "qwen3";
+    case tiny_architecture::gemma3:
+      return "gemma3";
+  }
+  return "unknown";
+}
 
 gguf_writer make_tiny_model(const tiny_model_options& options) {
   check(options);

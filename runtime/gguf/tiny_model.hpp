@@ -1,7 +1,7 @@
-// Random models of a few layers, so that tests, the simulator and examples need no download: architecture llama or
-// gemma3 with the keys, tokenizer and chat template of SmolLM2-Instruct, and a vocabulary of a few hundred tokens. A
-// function of the options alone: the same options give the same bytes on every machine. Cost: time and memory in
-// proportion to the weights; the defaults make about 130,000 of them.
+// Random models of a few layers, so that tests, the simulator and examples need no download: architecture llama,
+// qwen2, qwen3 or gemma3 with the keys, tokenizer and chat template of SmolLM2-Instruct, and a vocabulary of a few
+// hundred tokens. A function of the options alone: the same options give the same bytes on every machine. Cost: time
+// and memory in proportion to the weights; the defaults make about 130,000 of them.
 #pragma once
 
 #include "base/result.hpp"
@@ -12,11 +12,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace troupe {
 
-enum class tiny_architecture : std::uint8_t { llama, gemma3 };
+enum class tiny_architecture : std::uint8_t { llama, qwen2, qwen3, gemma3 };
+
+/// As GGUF files name it.
+std::string_view to_string(tiny_architecture architecture);
 
 struct tiny_model_options {
   std::uint64_t seed = 1;

@@ -30,6 +30,8 @@ struct architecture {
 
 constexpr architecture architectures[] = {
     {"llama", kernels::rope_pairing::adjacent, gate_activation::silu, false, false, false, 1},
+    {"qwen2", kernels::rope_pairing::halves, gate_activation::silu, false, false, false, 1},
+    {"qwen3", kernels::rope_pairing::halves, gate_activation::silu, false, true, false, 1},
     {"gemma3", kernels::rope_pairing::halves, gate_activation::gelu, true, true, true, 6},
 };
 

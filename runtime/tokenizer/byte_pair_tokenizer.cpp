@@ -1,14 +1,14 @@
 #include "runtime/tokenizer/byte_pair_tokenizer.hpp"
 
-#include "runtime/tokenizer/word_splitter.hpp"
-
 #include <algorithm>
 
 namespace troupe {
 
-byte_pair_tokenizer::byte_pair_tokenizer(vocabulary vocabulary, merge_table merges, token_roles roles)
+byte_pair_tokenizer::byte_pair_tokenizer(vocabulary vocabulary, merge_table merges, token_roles roles,
+                                         word_pattern pattern)
     : vocabulary_tokenizer(std::move(vocabulary), std::move(roles)),
       merges_(std::move(merges)),
+      pattern_(pattern),
       reaches_(words().size()) {
   for (token_id id = 0; words().contains(id); ++id)
     if (words().kind(id) == token_kind::normal) longest_word_ = std::max(longest_word_, words().bytes(id).size());
@@ -29,7 +29,7 @@ std::vector<token_id> byte_pair_tokenizer::encode(std::string_view text, special
 }
 
 void byte_pair_tokenizer::encode_words(std::string_view text, word_merger& merger, std::vector<token_id>& out) const {
-  word_splitter splitter(text);
+  word_splitter splitter(text, pattern_);
   for (auto word = splitter.next(); !word.empty(); word = splitter.next()) {
     const auto token = word.size() <= longest_word_ ? words().find_word(word) : std::nullopt;
     if (!token) {

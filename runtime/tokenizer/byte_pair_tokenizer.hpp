@@ -8,6 +8,7 @@
 #include "runtime/tokenizer/merge_table.hpp"
 #include "runtime/tokenizer/vocabulary_tokenizer.hpp"
 #include "runtime/tokenizer/word_merger.hpp"
+#include "runtime/tokenizer/word_splitter.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -19,7 +20,7 @@ namespace troupe {
 
 class byte_pair_tokenizer final : public vocabulary_tokenizer {
  public:
-  byte_pair_tokenizer(vocabulary words, merge_table merges, token_roles roles);
+  byte_pair_tokenizer(vocabulary words, merge_table merges, token_roles roles, word_pattern pattern);
 
   std::vector<token_id> encode(std::string_view text, special_tokens mode) const override;
 
@@ -29,6 +30,7 @@ class byte_pair_tokenizer final : public vocabulary_tokenizer {
   void encode_words(std::string_view text, word_merger& merger, std::vector<token_id>& out) const;
 
   merge_table merges_;
+  word_pattern pattern_;
   // (vocabulary_size()). Written by whoever finds out; all find the same, so the order of memory does not matter.
   mutable std::vector<std::atomic<reach>> reaches_;
   std::size_t longest_word_ = 0;  // bytes of the longest ordinary token

@@ -24,20 +24,21 @@ error missing(const char* key) {
       std::string("The file has no ") + key + ", or not of the right type; without it there is no tokenizer.", key);
 }
 
-result<> check_byte_pair_kind(const gguf_file& file) {
+result<word_pattern> read_word_pattern(const gguf_file& file) {
   constexpr const char* pre_key = "tokenizer.ggml.pre";
   const auto pre = file.get_string(pre_key);
   if (!pre) return missing(pre_key);
-  if (*pre != "smollm")
+  if (*pre != "smollm" && *pre != "qwen2")
     return make_error(errc::unsupported,
-                      std::string(pre_key) + " is " + quoted(*pre) + "; this build supports \"smollm\".", pre_key);
+                      std::string(pre_key) + " is " + quoted(*pre) + "; this build supports \"smollm\" and \"qwen2\".",
+                      pre_key);
   constexpr const char* prefix_key = "tokenizer.ggml.add_space_prefix";
   if (file.get_bool(prefix_key).value_or(false)) {
     return make_error(errc::unsupported,
                       "tokenizer.ggml.add_space_prefix is true; this build supports the tokenizer \"gpt2\" without it.",
                       prefix_key);
   }
-  return {};
+  return *pre == "qwen2" ? word_pattern::qwen2 : word_pattern::smollm;
 }
 
 result<std::optional<token_id>> read_id(const gguf_file& file, const char* key, const vocabulary& words) {
@@ -89,7 +90,8 @@ result<vocabulary> read_vocabulary(const gguf_file& file, token_spelling spellin
 using made = result<std::shared_ptr<const tokenizer>>;
 
 made read_byte_pair(const gguf_file& file) {
-  if (auto kind = check_byte_pair_kind(file); !kind) return kind.error();
+  const auto pattern = read_word_pattern(file);
+  if (!pattern) return pattern.error();
   auto words = read_vocabulary(file, token_spelling::byte_alphabet);
   if (!words) return words.error();
   const auto pairs = file.get_strings("tokenizer.ggml.merges");
@@ -98,7 +100,8 @@ made read_byte_pair(const gguf_file& file) {
   if (!merges) return merges.error();
   auto roles = read_roles(file, *words, false);
   if (!roles) return roles.error();
-  return made(std::make_shared<byte_pair_tokenizer>(*std::move(words), *std::move(merges), *std::move(roles)));
+  return made(
+      std::make_shared<byte_pair_tokenizer>(*std::move(words), *std::move(merges), *std::move(roles), *pattern));
 }
 
 made read_sentencepiece(const gguf_file& file) {

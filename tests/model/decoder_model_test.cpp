@@ -197,6 +197,14 @@ TEST_CASE("gemma3 equals a naive double-precision forward pass", "[decoder_model
   }
 }
 
+TEST_CASE("qwen2 and qwen3 equal a naive double-precision forward pass", "[decoder_model]") {
+  for (const auto architecture : {tiny_architecture::qwen2, tiny_architecture::qwen3})
+    for (const std::uint32_t head_dim : {0u, 32u}) {
+      CAPTURE(to_string(architecture), head_dim);
+      check_against_naive(build_tiny_model({.architecture = architecture, .head_dim = head_dim}), false);
+    }
+}
+
 TEST_CASE("rule 5: no bit of gemma3 depends on batch, chunking or threads", "[decoder_model][rule5]") {
   auto options = tiny_gemma3();
   options.weights = options.embeddings = weight_type::q5_0;

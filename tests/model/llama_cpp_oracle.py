@@ -20,9 +20,9 @@ ABSENT = 77
 CHUNK = 32
 
 
-def llama_cpp_rows(llama_cpp, numpy, path, ids):
+def llama_cpp_rows(llama_cpp, numpy, path, ids, **options):
     """Logits of each position, CHUNK at a time."""
-    llama = llama_cpp.Llama(path, n_ctx=len(ids), n_batch=CHUNK, n_threads=2, logits_all=False, verbose=False)
+    llama = llama_cpp.Llama(path, n_ctx=len(ids), n_batch=CHUNK, n_threads=2, logits_all=False, verbose=False, **options)
     n_vocab = llama.n_vocab()
     context = llama.ctx
     batch = llama_cpp.llama_batch_init(CHUNK, 0, 1)

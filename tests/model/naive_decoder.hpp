@@ -1,6 +1,6 @@
-// The architectures llama and gemma3 as their papers write them: one position after the other, double precision, no
-// cache but vectors of all keys and values, nothing shared with the code under test but the file reader and the
-// decoding of weights.
+// The architectures llama, qwen2, qwen3 and gemma3 as their papers write them: one position after the other, double
+// precision, no cache but vectors of all keys and values, nothing shared with the code under test but the file reader
+// and the decoding of weights.
 #pragma once
 
 #include "kernels/table.hpp"
@@ -22,6 +22,8 @@ class naive_decoder {
   explicit naive_decoder(const gguf_file& file) : file_(file) {
     const std::string arch(*file.get_string("general.architecture"));
     gemma_ = arch == "gemma3";
+    halves_ = arch != "llama";
+    norms_heads_ = gemma_ || arch == "qwen3";
     n_layers_ = *file.get_uint(arch + ".block_count");
     n_heads_ = *file.get_uint(arch + ".attention.head_count");
     n_kv_heads_ = *file.get_uint(arch + ".attention.head_count_kv");
@@ -108,8 +110,8 @@ class naive_decoder {
         double angle = static_cast<double>(position) / scale *
                        std::pow(base, -2.0 * static_cast<double>(pair) / static_cast<double>(head_dim_));
         if (!factors.empty()) angle /= factors[0][pair];
-        double& first = heads[head + (gemma_ ? pair : 2 * pair)];
-        double& second = heads[head + (gemma_ ? pair + head_dim_ / 2 : 2 * pair + 1)];
+        double& first = heads[head + (halves_ ? pair : 2 * pair)];
+        double& second = heads[head + (halves_ ? pair + head_dim_ / 2 : 2 * pair + 1)];
         const double a = first, b = second;
         first = a * std::cos(angle) - b * std::sin(angle);
         second = a * std::sin(angle) + b * std::cos(angle);
@@ -154,8 +156,8 @@ class naive_decoder {
       const vec h = norm(prefix + "attn_norm.weight", x);
       vec q = multiply(prefix + "attn_q", h);
       vec k = multiply(prefix + "attn_k", h);
-      if (gemma_) norm_heads(prefix + "attn_q_norm.weight", q);
-      if (gemma_) norm_heads(prefix + "attn_k_norm.weight", k);
+      if (norms_heads_) norm_heads(prefix + "attn_q_norm.weight", q);
+      if (norms_heads_) norm_heads(prefix + "attn_k_norm.weight", k);
       rotate(q, position, layer);
       rotate(k, position, layer);
       keys_[layer].push_back(k);
@@ -181,6 +183,8 @@ class naive_decoder {
 
   const gguf_file& file_;
   bool gemma_ = false;
+  bool halves_ = false;       // pairs that turn are halves of a head
+  bool norms_heads_ = false;  // of q and k
   std::size_t n_layers_, n_heads_, n_kv_heads_, n_embd_, head_dim_, window_ = 0;
   double epsilon_, base_, scale_ = 1.0;
   std::map<std::string, std::vector<vec>> tensors_;

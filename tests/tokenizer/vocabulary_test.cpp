@@ -58,7 +58,7 @@ TEST_CASE("the byte alphabet is a bijection", "[tokenizer]") {
 TEST_CASE("another kind of tokenizer is refused by its name", "[tokenizer]") {
   check_refused([](auto& f) { f.strings["tokenizer.ggml.model"] = "bert"; }, errc::unsupported, "tokenizer.ggml.model",
                 {"\"bert\"", "\"gpt2\""});
-  check_refused([](auto& f) { f.strings["tokenizer.ggml.pre"] = "qwen2"; }, errc::unsupported, "tokenizer.ggml.pre",
+  check_refused([](auto& f) { f.strings["tokenizer.ggml.pre"] = "llama-bpe"; }, errc::unsupported, "tokenizer.ggml.pre",
                 {"\"qwen2\"", "\"smollm\""});
   check_refused([](auto& f) { f.bools["tokenizer.ggml.add_space_prefix"] = true; }, errc::unsupported,
                 "tokenizer.ggml.add_space_prefix", {"true"});

@@ -4,6 +4,7 @@
 #include "base/utf8.hpp"
 #include "catch.hpp"
 
+#include <cctype>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -15,8 +16,8 @@ namespace {
 
 using words = std::vector<std::string>;
 
-words split(std::string_view text) {
-  word_splitter splitter(text);
+words split(std::string_view text, word_pattern pattern = word_pattern::smollm) {
+  word_splitter splitter(text, pattern);
   words out;
   for (auto word = splitter.next(); !word.empty(); word = splitter.next())
     out.emplace_back(word);
@@ -60,6 +61,63 @@ std::size_t match(const std::vector<symbol>& s, std::size_t from, std::size_t to
   for (std::size_t last = end; last > from; --last)
     if (last == to || s[last].kind == character_class::space) return last;
   return end;
+}
+
+/// The pattern "qwen2", alternative after alternative, each greedy and giving back what it must.
+class qwen2_matcher {
+ public:
+  explicit qwen2_matcher(const std::vector<symbol>& s) : s_(s) {}
+
+  std::size_t match(std::size_t from) const {
+    for (const std::string_view contraction : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
+      std::size_t n = 0;
+      while (n < contraction.size() && from + n < s_.size() && s_[from + n].bytes.size() == 1 &&
+             std::tolower(static_cast<unsigned char>(s_[from + n].bytes[0])) == contraction[n])
+        ++n;
+      if (n == contraction.size()) return from + n;
+    }
+    for (const std::size_t taken : {1, 0}) {  // [^\r\n\p{L}\p{N}]?\p{L}+
+      if (taken == 1 && (is_break(from) || is(from, character_class::letter) || is(from, character_class::number)))
+        continue;
+      if (const std::size_t end = run(from + taken, character_class::letter); end > from + taken) return end;
+    }
+    if (is(from, character_class::number)) return from + 1;
+    const std::size_t start = from + (s_[from].bytes == " " ? 1 : 0);
+    if (std::size_t end = run(start, character_class::other); end > start) {
+      while (is_break(end))
+        ++end;
+      return end;
+    }
+    const std::size_t spaces = run(from, character_class::space);
+    for (std::size_t end = spaces; end > from; --end)
+      if (is_break(end - 1)) return end;
+    for (std::size_t end = spaces; end > from; --end)
+      if (end == s_.size() || is(end, character_class::space)) return end;
+    return spaces;
+  }
+
+ private:
+  bool is(std::size_t at, character_class kind) const { return at < s_.size() && s_[at].kind == kind; }
+  bool is_break(std::size_t at) const { return at < s_.size() && (s_[at].bytes == "\n" || s_[at].bytes == "\r"); }
+  std::size_t run(std::size_t from, character_class kind) const {
+    while (is(from, kind))
+      ++from;
+    return from;
+  }
+
+  const std::vector<symbol>& s_;
+};
+
+words split_by_qwen2(std::string_view text) {
+  const auto s = symbols_of(text);
+  words out;
+  for (std::size_t from = 0; from < s.size();) {
+    const std::size_t end = qwen2_matcher(s).match(from);
+    out.emplace_back();
+    for (; from < end; ++from)
+      out.back() += s[from].bytes;
+  }
+  return out;
 }
 
 words split_by_pattern(std::string_view text) {
@@ -130,20 +188,32 @@ TEST_CASE("the table of classes is sorted and disjoint", "[tokenizer]") {
   CHECK(past <= 0x110000);
 }
 
-TEST_CASE("the splitter agrees with its pattern on random texts", "[tokenizer]") {
-  const std::vector<std::string> pieces = {"a",      "Z",      "s",      "t",      "re",   "ll",       "'", "1",
-                                           "9",      " ",      " ",      "\n",     "\t",   "!",        "-", "\u00E9",
-                                           "\u3000", "\u00A0", "\u0301", "\u0663", "\xFF", "\xE4\xB8", "世"};
+TEST_CASE("words as Qwen cuts them", "[tokenizer]") {
+  const auto cut = [](std::string_view text) { return split(text, word_pattern::qwen2); };
+  CHECK(cut("Hello world  2024!") == words{"Hello", " world", " ", " ", "2", "0", "2", "4", "!"});
+  CHECK(cut("I'M they'Ll 'sx") == words{"I", "'M", " they", "'Ll", " '", "sx"});
+  CHECK(cut("a.b (c)\n\n d\t\te") == words{"a", ".b", " (", "c", ")\n\n", " d", "\t", "\te"});
+  CHECK(cut("x  \n  y \r\n") == words{"x", "  \n", " ", " y", " \r\n"});
+  CHECK(cut("  ") == words{"  "});
+}
+
+TEST_CASE("the splitter agrees with its patterns on random texts", "[tokenizer]") {
+  const std::vector<std::string> pieces = {
+      "\r", "S",  "a", "Z", "s",      "t",      "re",     "ll",     "'",      "1",    "9",        " ", " ",
+      "\n", "\t", "!", "-", "\u00E9", "\u3000", "\u00A0", "\u0301", "\u0663", "\xFF", "\xE4\xB8", "世"};
   random_stream random(7);
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
     for (auto n = random.below(12); n > 0; --n)
       text += pieces[random.below(pieces.size())];
-    const auto ours = split(text);
-    if (ours != split_by_pattern(text)) FAIL("differs on: " << repair_utf8(text));
-    std::string joined;
-    for (const auto& word : ours)
-      joined += word;
-    if (joined != text) FAIL("lost bytes of: " << repair_utf8(text));
+    for (const auto pattern : {word_pattern::smollm, word_pattern::qwen2}) {
+      const auto ours = split(text, pattern);
+      const auto theirs = pattern == word_pattern::smollm ? split_by_pattern(text) : split_by_qwen2(text);
+      if (ours != theirs) FAIL("differs on: " << repair_utf8(text));
+      std::string joined;
+      for (const auto& word : ours)
+        joined += word;
+      if (joined != text) FAIL("lost bytes of: " << repair_utf8(text));
+    }
   }
 }
