@@ -21,7 +21,7 @@
 namespace troupe::kernels {
 
 struct table {
-  std::string_view isa;  // "reference", "avx2"
+  std::string_view isa;  // "reference", "avx2", "avx512"
 
   // Linear layers (ops/linear.hpp): y = x W^T, W of (n_out, n_in). Weights are repacked once at load; activations are
   // converted once a row and used by every matrix that reads them.
@@ -74,7 +74,8 @@ const table& reference();
 std::span<const table* const> available();
 /// The fastest table this processor can run.
 const table& best();
-/// By name, the best for an empty one. Errors: invalid_argument, which names those there are.
+/// By name, the best for an empty one. Errors: invalid_argument, which names what the processor lacks for it and those
+/// there are.
 result<const table*> choose(std::string_view isa);
 
 }  // namespace troupe::kernels

@@ -5,6 +5,7 @@
 #include "catch.hpp"
 #include "inputs.hpp"
 #include "kernels/table.hpp"
+#include "tables.hpp"
 
 #include <algorithm>
 
@@ -83,7 +84,7 @@ constexpr kv_type both_types[] = {kv_type::f16, kv_type::f32};
 }  // namespace
 
 TEST_CASE("store_kv writes the same bytes in every table", "[attention]") {
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       for (const std::uint32_t head_dim : {8u, 64u, 120u}) {
         CAPTURE(kernels->isa, head_dim, type == kv_type::f16);
@@ -98,7 +99,7 @@ TEST_CASE("store_kv writes the same bytes in every table", "[attention]") {
 
 TEST_CASE("halves are rounded alike by every table", "[attention]") {
   // All sizes of float, from below the smallest half to past the largest.
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     CAPTURE(kernels->isa);
     const kv_layout layout = {kv_type::f16, 4, 256};
     random_stream random(8);
@@ -116,7 +117,7 @@ TEST_CASE("halves are rounded alike by every table", "[attention]") {
 }
 
 TEST_CASE("attention stays within its error bound", "[attention]") {
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       for (const std::uint32_t head_dim : {8u, 24u, 64u, 128u, 256u}) {
         for (const heads h : {heads{1, 1}, heads{3, 3}, heads{2, 4}, heads{1, 7}, heads{1, 32}}) {
@@ -146,7 +147,7 @@ TEST_CASE("attention stays within its error bound", "[attention]") {
 }
 
 TEST_CASE("attention has the same bits in prefill, in decode and in any chunks", "[attention][rule5]") {
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       for (const heads h : {heads{3, 3}, heads{1, 1}, heads{2, 5}, heads{1, 8}}) {
         CAPTURE(kernels->isa, type == kv_type::f16, h.n_kv, h.n_query);
@@ -173,7 +174,7 @@ TEST_CASE("attention has the same bits in prefill, in decode and in any chunks",
 
 TEST_CASE("slots past a query's position are never felt", "[attention][rule5]") {
   // The same sequence, once with exactly the visible positions written and NaNs after them, once with later positions.
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       const heads h = {2, 3};
       const kv_layout layout = {type, h.n_kv, 64};
@@ -193,7 +194,7 @@ TEST_CASE("slots past a query's position are never felt", "[attention][rule5]") 
 }
 
 TEST_CASE("a NaN in a later position does not reach an earlier query of the same call", "[attention][rule5]") {
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       CAPTURE(kernels->isa, type == kv_type::f16);
       const heads h = {1, 3};
@@ -219,7 +220,7 @@ TEST_CASE("a window hides what lies before it", "[attention]") {
   // Against the reference on a sequence that begins where the window does, for all places of both ends in their tiles.
   constexpr std::uint32_t n = 200;
   const heads h = {2, 4};
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       const kv_layout layout = {type, h.n_kv, 64};
       const std::size_t width = std::size_t{h.n_kv} * h.n_query * 64;
@@ -253,7 +254,7 @@ TEST_CASE("a window hides what lies before it", "[attention]") {
 TEST_CASE("slots before a window are never felt", "[attention][rule5]") {
   constexpr std::uint32_t n = 150;
   constexpr std::uint32_t window = 70;
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     for (const kv_type type : both_types) {
       CAPTURE(kernels->isa, type == kv_type::f16);
       const heads h = {1, 3};
@@ -298,7 +299,7 @@ TEST_CASE("the reference sees exactly the window", "[attention]") {
 }
 
 TEST_CASE("attention of large scores picks the largest", "[attention]") {
-  for (const table* kernels : available()) {
+  for (const table* kernels : tested_tables()) {
     const kv_layout layout = {kv_type::f32, 1, 8};
     constexpr std::uint32_t n = 100;
     for (const std::uint32_t winner : {0u, 15u, 64u, 99u}) {

@@ -1,12 +1,9 @@
 // The vector exp over the whole range of floats, against the C library's in double.
 #include "catch.hpp"
 #include "inputs.hpp"
-#include "kernels/table.hpp"
+#include "tables.hpp"
 
 #include <limits>
-
-#if defined(__x86_64__)
-#include "kernels/cpu/avx2/functions.hpp"
 
 using namespace troupe::kernels;
 
@@ -22,9 +19,9 @@ double error_in_units(float x, float y) {
   return std::abs(double{y} - exact) / unit;
 }
 
-double largest_error(const std::vector<float>& x) {
+double largest_error(const tested_exponential& tested, const std::vector<float>& x) {
   std::vector<float> y(x.size());
-  avx2::exponential(x.data(), x.size(), y.data());
+  tested.exponential(x.data(), x.size(), y.data());
   double largest = 0;
   for (std::size_t i = 0; i < x.size(); ++i)
     largest = std::max(largest, error_in_units(x[i], y[i]));
@@ -34,34 +31,37 @@ double largest_error(const std::vector<float>& x) {
 }  // namespace
 
 TEST_CASE("exp is within 1.5 units in the last place", "[exponential]") {
-  if (!choose("avx2")) return;
   std::vector<float> everywhere;  // every 1,009th float
   for (std::uint64_t bits = 0; bits < 0x100000000; bits += 1009) {
     const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
     if (!std::isnan(x)) everywhere.push_back(x);
   }
-  CHECK(largest_error(everywhere) <= 1.5);
   std::vector<float> range;  // where it is neither 0 nor infinite, evenly
   for (int i = 0; i < 2'000'000; ++i)
     range.push_back(-105.0f + static_cast<float>(i) * (195.0f / 2e6f));
-  CHECK(largest_error(range) <= 1.5);
+  for (const tested_exponential& tested : tested_exponentials()) {
+    CAPTURE(tested.isa);
+    CHECK(largest_error(tested, everywhere) <= 1.5);
+    CHECK(largest_error(tested, range) <= 1.5);
+  }
 }
 
 TEST_CASE("exp at the ends", "[exponential]") {
-  if (!choose("avx2")) return;
   constexpr float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> x = {
       -infinity, infinity, std::numeric_limits<float>::quiet_NaN(), 0.0f, -0.0f, -104.0f, 1e30f, -1e30f, 1.0f};
-  std::vector<float> y(x.size());
-  avx2::exponential(x.data(), x.size(), y.data());
-  CHECK(y[0] == 0.0f);
-  CHECK(y[1] == infinity);
-  CHECK(std::isnan(y[2]));
-  CHECK(y[3] == 1.0f);
-  CHECK(y[4] == 1.0f);
-  CHECK(y[5] == 0.0f);
-  CHECK(y[6] == infinity);
-  CHECK(y[7] == 0.0f);
-  CHECK(std::abs(y[8] - 2.7182818f) < 5e-7f);
+  for (const tested_exponential& tested : tested_exponentials()) {
+    CAPTURE(tested.isa);
+    std::vector<float> y(x.size());
+    tested.exponential(x.data(), x.size(), y.data());
+    CHECK(y[0] == 0.0f);
+    CHECK(y[1] == infinity);
+    CHECK(std::isnan(y[2]));
+    CHECK(y[3] == 1.0f);
+    CHECK(y[4] == 1.0f);
+    CHECK(y[5] == 0.0f);
+    CHECK(y[6] == infinity);
+    CHECK(y[7] == 0.0f);
+    CHECK(std::abs(y[8] - 2.7182818f) < 5e-7f);
+  }
 }
-#endif

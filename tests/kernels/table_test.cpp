@@ -1,6 +1,7 @@
 #include "kernels/table.hpp"
 
 #include "catch.hpp"
+#include "tables.hpp"
 
 using namespace troupe::kernels;
 
@@ -21,8 +22,19 @@ TEST_CASE("tables are chosen by name, the best without one", "[table]") {
   CHECK(unknown.error().message.find("there are: reference") != std::string::npos);
 }
 
+#if defined(__x86_64__)
+TEST_CASE("a table that this processor cannot run says what it would need", "[table]") {
+  if (choose("avx512")) return;
+  const auto refused = choose("avx512");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("\"avx512\" need AVX-512 F, BW, DQ, VL and VNNI") != std::string::npos);
+  CHECK(refused.error().message.find("this processor lacks AVX") != std::string::npos);
+  CHECK(refused.error().message.find("there are: reference") != std::string::npos);
+}
+#endif
+
 TEST_CASE("every table has every operation and rows of whole cache lines", "[table]") {
-  for (const table* one : available()) {
+  for (const table* one : tested_tables()) {
     CAPTURE(one->isa);
     CHECK((one->packed_bytes && one->pack_linear && one->activation_format_for && one->activation_bytes));
     CHECK((one->prepare_activations && one->linear && one->dequantize_row));

@@ -24,7 +24,7 @@
 // step: where d[16] is; block: where the scales of the 32 inputs, or else their codes are.
 #pragma once
 
-#include "kernels/cpu/avx2/tile_loop.hpp"
+#include "kernels/cpu/avx2/ymm_tile.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
@@ -44,7 +44,7 @@ namespace {
 }
 
 template <class Format>
-struct block_kernel {
+struct block_kernel : ymm_tile {
   static constexpr int most_rows = Format::most_rows;
   static constexpr int streams = Format::streams;
   static constexpr step_layout layout = layout_of<Format::type>;

@@ -1,12 +1,12 @@
 // Matrices of floats, halves or bfloat16 times rows of floats: lanes are outputs, activations are broadcast, and every
 // output is one chain of FMAs over the inputs in their order, whatever Rows is.
-#include "kernels/cpu/avx2/tile_loop.hpp"
+#include "kernels/cpu/avx2/ymm_tile.hpp"
 
 namespace troupe::kernels::avx2 {
 namespace {
 
 template <weight_type Type>
-struct float_kernel {
+struct float_kernel : ymm_tile {
   static constexpr int most_rows = 6;  // 12 sums, 2 vectors of weights, 1 activation: 15 of 16 registers
   static constexpr int streams = 4;
   static constexpr std::size_t step = tile_step_bytes<Type>;

@@ -3,23 +3,24 @@
 // A kernel says how one step of its weights (a block of 32 inputs, or one input) is added to the sums of Rows rows:
 //
 //   struct kernel {
+//     using sums;                            // of a row and a tile: 16 floats in the vectors of the instruction set
+//     static void clear(sums& one);
+//     static void store(const sums& one, float* to);
 //     static constexpr int most_rows;        // that fit the registers
 //     static constexpr int streams;          // tiles that a single row meets together, see multiply_row
 //     static constexpr std::size_t step;     // bytes of a tile a step
 //     static constexpr std::uint32_t depth;  // inputs of a step
 //     template <int Rows>
 //     static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows], std::uint32_t n_in,
-//                          std::size_t k, __m256 (&sums)[Rows][2]);  // of inputs [k, k + depth)
+//                          std::size_t k, sums (&all)[Rows]);  // of inputs [k, k + depth)
 //   };
 //
-// Whatever the loop, an output is its steps in order from 0.
+// Whatever the loop, an output is its steps in order from 0. The loops of AVX-512 are these too.
 #pragma once
 
 #include "kernels/cpu/avx2/functions.hpp"
 #include "kernels/cpu/avx2/layout.hpp"
 #include "kernels/cpu/avx2/unrolled.hpp"
-
-#include <immintrin.h>
 
 namespace troupe::kernels::avx2 {
 namespace {
@@ -32,31 +33,22 @@ std::size_t bytes_of_tile(std::uint32_t n_in) {
   return n_in / Kernel::depth * Kernel::step;
 }
 
-template <int Rows>
-[[gnu::always_inline]] inline void clear(__m256 (&sums)[Rows][2]) {
-  unrolled<Rows>([&](auto r) { sums[r][0] = sums[r][1] = _mm256_setzero_ps(); });
+template <class Kernel, int Rows>
+[[gnu::always_inline]] inline void clear(typename Kernel::sums (&all)[Rows]) {
+  unrolled<Rows>([&](auto r) { Kernel::clear(all[r]); });
 }
 
-/// Four neighbouring bytes of an activation row in every lane, to meet the same inputs of 8 outputs.
-[[gnu::always_inline]] inline __m256i broadcast(const std::byte* four) {
-  int bits;
-  __builtin_memcpy(&bits, four, 4);
-  return _mm256_set1_epi32(bits);
-}
-
-/// sums to rows of 16 outputs, or of the first n_out of them.
-template <int Rows>
-[[gnu::always_inline]] inline void store(const __m256 (&sums)[Rows][2], float* y, std::size_t y_stride,
+/// Sums to rows of 16 outputs, or of the first n_out of them.
+template <class Kernel, int Rows>
+[[gnu::always_inline]] inline void store(const typename Kernel::sums (&all)[Rows], float* y, std::size_t y_stride,
                                          std::uint32_t n_out) {
   unrolled<Rows>([&](auto r) {
     float* to = y + r * y_stride;
     if (n_out == tile) {
-      _mm256_storeu_ps(to, sums[r][0]);
-      _mm256_storeu_ps(to + lanes, sums[r][1]);
+      Kernel::store(all[r], to);
     } else {
       float whole[tile];
-      _mm256_storeu_ps(whole, sums[r][0]);
-      _mm256_storeu_ps(whole + lanes, sums[r][1]);
+      Kernel::store(all[r], whole);
       __builtin_memcpy(to, whole, n_out * sizeof(float));
     }
   });
@@ -72,13 +64,14 @@ void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
     asm(""
         : "+r"(rows[r]));  // a register each: multiples of the stride would be worked out, and spilled, at every step
   });
-  __m256 sums[Rows][2];
-  clear(sums);
+  typename Kernel::sums sums[Rows];
+  clear<Kernel>(sums);
   for (std::size_t k = 0; k < args.n_in; k += Kernel::depth) {
     Kernel::template add_step<Rows>(weights, rows, args.n_in, k, sums);
     weights += Kernel::step;
   }
-  store(sums, args.y + row * args.y_stride + out, args.y_stride, args.out_end - out < tile ? args.out_end - out : tile);
+  store<Kernel>(sums, args.y + row * args.y_stride + out, args.y_stride,
+                args.out_end - out < tile ? args.out_end - out : tile);
 }
 
 /// At most Kernel::most_rows rows of one tile.
@@ -99,15 +92,15 @@ void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t a
   constexpr int streams = Kernel::streams;
   const std::byte* weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
   const std::size_t bytes_apart = apart / tile * bytes_of_tile<Kernel>(args.n_in);
-  __m256 sums[streams][1][2];
-  unrolled<streams>([&](auto s) { clear(sums[s]); });
+  typename Kernel::sums sums[streams][1];
+  unrolled<streams>([&](auto s) { clear<Kernel>(sums[s]); });
   const std::byte* rows[1] = {args.activations};
   for (std::size_t k = 0; k < args.n_in; k += Kernel::depth) {
     unrolled<streams>(
         [&](auto s) { Kernel::template add_step<1>(weights + s * bytes_apart, rows, args.n_in, k, sums[s]); });
     weights += Kernel::step;
   }
-  unrolled<streams>([&](auto s) { store(sums[s], args.y + out + s * apart, 0, tile); });
+  unrolled<streams>([&](auto s) { store<Kernel>(sums[s], args.y + out + s * apart, 0, tile); });
 }
 
 /// A single row reads every weight once, as fast as memory gives them: from several places at a time, because a

@@ -1,0 +1,291 @@
+// Attention with a running soft-max (Milakov and Gimelshein, 2018; FlashAttention, Dao et al., 2022) over tiles of 64
+// positions. Tile t is positions 64 t .. 64 t + 63 for every caller, and the order of operations for one (query, head)
+// is tile after tile from position 0: it depends on how many positions the query sees and on nothing else.
+//
+// Up to six or twelve (query, head) pairs that share a kv head go together, so that a vector of K or V is loaded and
+// widened once for all of them. Cost for a pair: 4 * head_dim operations a position.
+//
+// For AVX2 and AVX-512 alike; Vector is ymm_floats.hpp's or zmm_floats.hpp's.
+#pragma once
+
+#include "kernels/cpu/avx2/unrolled.hpp"
+#include "kernels/cpu/avx2/ymm_floats.hpp"
+#include "kernels/types.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe::kernels::avx2 {
+namespace {
+
+constexpr std::uint32_t positions = 64;  // of a tile: a multiple of a block
+
+/// What goes together: as many pairs as leave room for K or V in the registers, and for few pairs so many blocks of K
+/// or vectors of V that the chains of FMAs fill their latency.
+template <class Vector>
+struct together {
+  static constexpr bool few_registers = Vector::registers == 16;
+  static constexpr int pairs = few_registers ? 6 : 12;
+  static constexpr int blocks(int n_pairs) {
+    if (few_registers) return n_pairs == 1 ? 4 : n_pairs <= 3 ? 2 : 1;
+    return n_pairs <= 3 ? 4 : n_pairs <= 6 ? 2 : 1;
+  }
+  static constexpr int vectors(int n_pairs) {
+    if (few_registers) return n_pairs == 1 ? 8 : n_pairs <= 3 ? 4 : 2;
+    return n_pairs <= 6 ? 4 : 2;
+  }
+};
+
+/// One (query, head) on its way through the tiles.
+template <class Vector>
+struct pair_state {
+  const float* q;
+  float* out;                // (head_dim), the weighted sum of V so far
+  std::uint32_t begin, end;  // positions this query sees
+  Vector::type largest;      // score so far, in every lane
+  Vector::type total;        // of exp(score - largest), a sum for each position modulo the lanes
+};
+
+/// Positions of one tile that are seen, counted from the tile's first.
+struct tile_range {
+  std::uint32_t begin, end;
+
+  friend bool operator==(const tile_range&, const tile_range&) = default;
+  bool empty() const { return begin >= end; }
+};
+
+struct element_f32 {
+  static constexpr std::size_t bytes = 4;
+  template <class Vector>
+  [[gnu::always_inline]] static Vector::type load(const std::byte* p) {
+    return Vector::load(reinterpret_cast<const float*>(p));
+  }
+};
+struct element_f16 {
+  static constexpr std::size_t bytes = 2;
+  template <class Vector>
+  [[gnu::always_inline]] static Vector::type load(const std::byte* p) {
+    return Vector::load_halves(p);
+  }
+};
+
+/// Asks for the cache line at p.
+[[gnu::always_inline]] inline void prefetch(const std::byte* p) {
+  __builtin_prefetch(p, 0, 3);
+}
+
+/// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order. Meanwhile
+/// the same places of v_blocks, a head of V being as long as one of K, are on their way from memory. scores: (Pairs,
+/// positions)
+template <class Vector, class Element, int Pairs, int Blocks>
+void score_blocks(const pair_state<Vector>* pairs, const std::byte* const* k_blocks, const std::byte* const* v_blocks,
+                  std::size_t head_at, std::uint32_t head_dim, float scale, float* scores) {
+  constexpr int vectors = kv_block_tokens / Vector::lanes;  // of a row of K
+  constexpr std::size_t bytes = Vector::lanes * Element::bytes;
+  typename Vector::type sums[Pairs][Blocks][vectors];
+  unrolled<Pairs>([&](auto p) {
+    unrolled<Blocks>([&](auto b) { unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::all(0.0f); }); });
+  });
+  for (std::uint32_t d = 0; d < head_dim; ++d) {
+    const std::size_t at = head_at + d * vectors * bytes;
+    unrolled<Blocks>([&](auto b) {
+      if (at % 64 == 0) prefetch(v_blocks[b] + at);
+      typename Vector::type k[vectors];
+      unrolled<vectors>([&](auto v) { k[v] = Element::template load<Vector>(k_blocks[b] + at + v * bytes); });
+      unrolled<Pairs>([&](auto p) {
+        const auto q = Vector::all(pairs[p].q[d]);
+        unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::multiply_add(k[v], q, sums[p][b][v]); });
+      });
+    });
+  }
+  unrolled<Pairs>([&](auto p) {
+    unrolled<Blocks>([&](auto b) {
+      float* to = scores + p * positions + b * kv_block_tokens;
+      unrolled<vectors>(
+          [&](auto v) { Vector::store(to + v * Vector::lanes, Vector::multiply(sums[p][b][v], Vector::all(scale))); });
+    });
+  });
+}
+
+/// One head of the output times the factor in every lane of `factor`.
+template <class Vector>
+void scale_output(float* out, std::uint32_t head_dim, typename Vector::type factor) {
+  std::uint32_t d = 0;
+  for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
+    Vector::store(out + d, Vector::multiply(Vector::load(out + d), factor));
+  for (; d < head_dim; d += ymm_floats::lanes)
+    ymm_floats::store(out + d, ymm_floats::multiply(ymm_floats::load(out + d), Vector::low(factor)));
+}
+
+/// Turns the scores of one pair's tile into exp(score - largest), counts them, and rescales what came before.
+template <class Vector>
+void soften(pair_state<Vector>& pair, tile_range seen, std::uint32_t n_padded, std::uint32_t head_dim, float* scores) {
+  // Slots outside hold anything, NaNs too. As minus infinity they become exact zeros.
+  for (std::uint32_t t = 0; t < seen.begin; ++t)
+    scores[t] = -__builtin_huge_valf();
+  for (std::uint32_t t = seen.end; t < n_padded; ++t)
+    scores[t] = -__builtin_huge_valf();
+  auto largest = Vector::load(scores);
+  for (std::uint32_t t = Vector::lanes; t < n_padded; t += Vector::lanes)
+    largest = Vector::larger(largest, Vector::load(scores + t));
+  largest = Vector::larger(pair.largest, Vector::largest_of_lanes(largest));
+  const auto rescale = Vector::exp(Vector::subtract(pair.largest, largest));
+  auto total = Vector::multiply(pair.total, rescale);
+  for (std::uint32_t t = 0; t < n_padded; t += Vector::lanes) {
+    const auto e = Vector::exp(Vector::subtract(Vector::load(scores + t), largest));
+    Vector::store(scores + t, e);
+    total = Vector::add(total, e);
+  }
+  scale_output<Vector>(pair.out, head_dim, rescale);
+  pair.largest = largest;
+  pair.total = total;
+}
+
+/// out += weight[t] * V[t] for all t seen, in order, Vectors whole vectors of elements from `first` on.
+template <class Vector, class Element, int Pairs, int Vectors, class Pair>
+void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::byte* const* next_k_blocks,
+                std::size_t head_at, std::uint32_t head_dim, std::uint32_t first, tile_range seen,
+                const float* weights) {
+  constexpr int lanes = Vector::lanes;
+  typename Vector::type sums[Pairs][Vectors];
+  unrolled<Pairs>(
+      [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::load(pairs[p].out + first + lanes * v); }); });
+  const std::size_t row = head_dim * Element::bytes;
+  for (std::uint32_t begin = seen.begin; begin < seen.end;) {
+    const std::uint32_t block = begin / kv_block_tokens;
+    const std::size_t offset = head_at + first * Element::bytes + begin % kv_block_tokens * row;
+    const std::byte* at = v_blocks[block] + offset;
+    const std::byte* next = next_k_blocks[block] + offset;
+    const std::uint32_t block_end = (block + 1) * kv_block_tokens;
+    const std::uint32_t end = seen.end < block_end ? seen.end : block_end;
+    for (std::uint32_t t = begin; t < end; ++t) {
+      typename Vector::type values[Vectors];
+      unrolled<(Vectors * lanes * Element::bytes + 63) / 64>([&](auto line) { prefetch(next + 64 * line); });
+      next += row;
+      unrolled<Vectors>([&](auto v) { values[v] = Element::template load<Vector>(at + lanes * v * Element::bytes); });
+      unrolled<Pairs>([&](auto p) {
+        const auto weight = Vector::all(weights[p * positions + t]);
+        unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::multiply_add(values[v], weight, sums[p][v]); });
+      });
+      at += row;
+    }
+    begin = end;
+  }
+  unrolled<Pairs>(
+      [&](auto p) { unrolled<Vectors>([&](auto v) { Vector::store(pairs[p].out + first + lanes * v, sums[p][v]); }); });
+}
+
+/// One tile for pairs that all see the same of it.
+template <class Vector, class Element, int Pairs>
+void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t tile, tile_range seen) {
+  constexpr int blocks = together<Vector>::blocks(Pairs);
+  constexpr int vectors = together<Vector>::vectors(Pairs);
+  alignas(64) float scores[Pairs * positions];
+  const std::uint32_t head_dim = args.layout.head_dim;
+  const std::size_t head_at = std::size_t{args.kv_head} * head_dim * kv_block_tokens * Element::bytes;
+  const std::byte* const* k_blocks = args.k_blocks + std::size_t{tile} * (positions / kv_block_tokens);
+  const std::byte* const* v_blocks = args.v_blocks + std::size_t{tile} * (positions / kv_block_tokens);
+  const std::uint32_t n_blocks = (seen.end + kv_block_tokens - 1) / kv_block_tokens;
+  // What comes after this tile; this tile again where nothing does.
+  const bool last = (tile + 2) * positions > args.first_position + args.n_queries;
+  const std::byte* const* next_k_blocks = last ? k_blocks : k_blocks + positions / kv_block_tokens;
+
+  std::uint32_t b = seen.begin / kv_block_tokens;
+  for (; b + blocks <= n_blocks; b += blocks)
+    score_blocks<Vector, Element, Pairs, blocks>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, args.scale,
+                                                 scores + b * kv_block_tokens);
+  for (; b < n_blocks; ++b)
+    score_blocks<Vector, Element, Pairs, 1>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, args.scale,
+                                            scores + b * kv_block_tokens);
+  for (std::uint32_t p = 0; p < Pairs; ++p)
+    soften(pairs[p], seen, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
+  std::uint32_t d = 0;
+  for (; d + vectors * Vector::lanes <= head_dim; d += vectors * Vector::lanes)
+    add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+  for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
+    add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+  if (d < head_dim)  // 8 elements that do not fill a vector of 16
+    add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+}
+
+template <class Vector, class Element, int Pairs = together<Vector>::pairs>
+void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs, std::uint32_t tile,
+                 tile_range seen) {
+  if constexpr (Pairs > 0) {
+    if (n_pairs == Pairs) {
+      attend_tile<Vector, Element, Pairs>(args, pairs, tile, seen);
+    } else {
+      attend_tile<Vector, Element, Pairs - 1>(args, pairs, n_pairs, tile, seen);
+    }
+  }
+}
+
+/// attention_args has this too, but out of line it would be vector code that others may link.
+std::uint32_t first_visible(const attention_args& args, std::uint32_t position) {
+  return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+}
+
+template <class Vector>
+tile_range seen_in_tile(const pair_state<Vector>& pair, std::uint32_t tile) {
+  const std::uint32_t before = tile * positions;
+  const auto inside = [&](std::uint32_t position) {
+    if (position <= before) return 0u;
+    return position - before < positions ? position - before : positions;
+  };
+  return {inside(pair.begin), inside(pair.end)};
+}
+
+/// Up to together::pairs pairs, in order of their queries, through all of their tiles.
+template <class Vector, class Element>
+void attend(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs) {
+  for (std::uint32_t tile = pairs[0].begin / positions; tile * positions < pairs[n_pairs - 1].end; ++tile) {
+    // Together where all see alike; at the ragged ends, query by query.
+    for (std::uint32_t first = 0; first < n_pairs;) {
+      const tile_range seen = seen_in_tile(pairs[first], tile);
+      std::uint32_t last = first + 1;
+      while (last < n_pairs && seen_in_tile(pairs[last], tile) == seen)
+        ++last;
+      if (!seen.empty()) attend_tile<Vector, Element>(args, pairs + first, last - first, tile, seen);
+      first = last;
+    }
+  }
+}
+
+/// Takes the pairs of a call as many at a time as go together.
+template <class Vector, class Element>
+void attend_all(const attention_args& args) {
+  constexpr int most_pairs = together<Vector>::pairs;
+  const std::uint32_t head_dim = args.layout.head_dim;
+  const std::size_t n_pairs = std::size_t{args.n_queries} * args.n_query_heads;
+  for (std::size_t first = 0; first < n_pairs; first += most_pairs) {
+    pair_state<Vector> pairs[most_pairs];
+    const std::uint32_t n = n_pairs - first < most_pairs ? static_cast<std::uint32_t>(n_pairs - first) : most_pairs;
+    for (std::uint32_t p = 0; p < n; ++p) {
+      const auto query = static_cast<std::uint32_t>((first + p) / args.n_query_heads);
+      const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
+      pairs[p].q = args.q + query * args.q_stride + head * head_dim;
+      pairs[p].out = args.out + query * args.out_stride + head * head_dim;
+      pairs[p].begin = first_visible(args, args.first_position + query);
+      pairs[p].end = args.first_position + query + 1;
+      pairs[p].largest = Vector::all(-__builtin_huge_valf());
+      pairs[p].total = Vector::all(0.0f);
+      for (std::uint32_t d = 0; d < head_dim; ++d)
+        pairs[p].out[d] = 0.0f;
+    }
+    attend<Vector, Element>(args, pairs, n);
+    for (std::uint32_t p = 0; p < n; ++p)
+      scale_output<Vector>(pairs[p].out, head_dim, Vector::all(1.0f / Vector::sum_of_lanes(pairs[p].total)));
+  }
+}
+
+template <class Vector>
+void attend_all(const attention_args& args) {
+  if (args.layout.type == kv_type::f16) {
+    attend_all<Vector, element_f16>(args);
+  } else {
+    attend_all<Vector, element_f32>(args);
+  }
+}
+
+}  // namespace
+}  // namespace troupe::kernels::avx2

@@ -1,0 +1,34 @@
+#include "kernels/table.hpp"
+
+#include "kernels/cpu/avx2/layout.hpp"
+#include "kernels/cpu/avx512/functions.hpp"
+#include "kernels/ops/linear.hpp"
+
+namespace troupe::kernels {
+
+const table& avx512_table() {
+  static constexpr table functions = {
+      .isa = "avx512",
+      .packed_bytes = avx2::packed_bytes,
+      .pack_linear = avx2::pack_linear,
+      .output_tile = avx2::tile,
+      .activation_format_for = avx2::activation_format_for,
+      .activation_bytes = avx512::activation_bytes,
+      .prepare_activations = avx512::prepare_activations,
+      .linear = avx512::linear,
+      .dequantize_row = plain::dequantize_row,
+      .rms_norm = avx2::rms_norm,
+      .rope = avx2::rope,
+      .silu_mul = avx512::silu_mul,
+      .gelu_mul = avx512::gelu_mul,
+      .add = avx2::add,
+      .store_kv = avx2::store_kv,
+      .attention = avx512::attention,
+      .attention_scratch_bytes = avx2::attention_scratch_bytes,
+      .argmax = avx2::argmax,
+      .log_sum_exp = avx2::log_sum_exp,
+  };
+  return functions;
+}
+
+}  // namespace troupe::kernels
