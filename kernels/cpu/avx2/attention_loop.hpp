@@ -2,7 +2,7 @@
 // positions. Tile t is positions 64 t .. 64 t + 63 for every caller, and the order of operations for one (query, head)
 // is tile after tile from position 0: it depends on how many positions the query sees and on nothing else.
 //
-// Up to six or twelve (query, head) pairs that share a kv head go together, so that a vector of K or V is loaded and
+// Up to six (query, head) pairs that share a kv head go together, so that a vector of K or V is loaded and
 // widened once for all of them. Cost for a pair: 4 * head_dim operations a position.
 //
 // For AVX2 and AVX-512 alike; Vector is ymm_floats.hpp's or zmm_floats.hpp's.
@@ -15,26 +15,26 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <immintrin.h>
+
 namespace troupe::kernels::avx2 {
 namespace {
 
 constexpr std::uint32_t positions = 64;  // of a tile: a multiple of a block
+constexpr int most_pairs = 6;
 
-/// What goes together: as many pairs as leave room for K or V in the registers, and for few pairs so many blocks of K
-/// or vectors of V that the chains of FMAs fill their latency.
+/// Blocks of K and vectors of V that pairs meet together: so many that the chains of FMAs fill their latency, and no
+/// more than fit the registers beside them.
 template <class Vector>
-struct together {
-  static constexpr bool few_registers = Vector::registers == 16;
-  static constexpr int pairs = few_registers ? 6 : 12;
-  static constexpr int blocks(int n_pairs) {
-    if (few_registers) return n_pairs == 1 ? 4 : n_pairs <= 3 ? 2 : 1;
-    return n_pairs <= 3 ? 4 : n_pairs <= 6 ? 2 : 1;
-  }
-  static constexpr int vectors(int n_pairs) {
-    if (few_registers) return n_pairs == 1 ? 8 : n_pairs <= 3 ? 4 : 2;
-    return n_pairs <= 6 ? 4 : 2;
-  }
-};
+constexpr int blocks_together(int n_pairs) {
+  if (Vector::registers == 32) return n_pairs <= 3 ? 4 : 2;
+  return n_pairs == 1 ? 4 : n_pairs <= 3 ? 2 : 1;
+}
+template <class Vector>
+constexpr int vectors_together(int n_pairs) {
+  if (Vector::registers == 32) return 4;
+  return n_pairs == 1 ? 8 : n_pairs <= 3 ? 4 : 2;
+}
 
 /// One (query, head) on its way through the tiles.
 template <class Vector>
@@ -71,7 +71,7 @@ struct element_f16 {
 
 /// Asks for the cache line at p.
 [[gnu::always_inline]] inline void prefetch(const std::byte* p) {
-  __builtin_prefetch(p, 0, 3);
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 
 /// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order. Meanwhile
@@ -93,7 +93,7 @@ void score_blocks(const pair_state<Vector>* pairs, const std::byte* const* k_blo
       typename Vector::type k[vectors];
       unrolled<vectors>([&](auto v) { k[v] = Element::template load<Vector>(k_blocks[b] + at + v * bytes); });
       unrolled<Pairs>([&](auto p) {
-        const auto q = Vector::all(pairs[p].q[d]);
+        const auto q = Vector::broadcast(pairs[p].q + d);
         unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::multiply_add(k[v], q, sums[p][b][v]); });
       });
     });
@@ -113,8 +113,9 @@ void scale_output(float* out, std::uint32_t head_dim, typename Vector::type fact
   std::uint32_t d = 0;
   for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
     Vector::store(out + d, Vector::multiply(Vector::load(out + d), factor));
-  for (; d < head_dim; d += ymm_floats::lanes)
-    ymm_floats::store(out + d, ymm_floats::multiply(ymm_floats::load(out + d), Vector::low(factor)));
+  if constexpr (Vector::lanes > ymm_floats::lanes)
+    if (d < head_dim)  // 8 elements that do not fill a vector of 16
+      ymm_floats::store(out + d, ymm_floats::multiply(ymm_floats::load(out + d), Vector::low(factor)));
 }
 
 /// Turns the scores of one pair's tile into exp(score - largest), counts them, and rescales what came before.
@@ -164,7 +165,7 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
       next += row;
       unrolled<Vectors>([&](auto v) { values[v] = Element::template load<Vector>(at + lanes * v * Element::bytes); });
       unrolled<Pairs>([&](auto p) {
-        const auto weight = Vector::all(weights[p * positions + t]);
+        const auto weight = Vector::broadcast(weights + p * positions + t);
         unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::multiply_add(values[v], weight, sums[p][v]); });
       });
       at += row;
@@ -178,8 +179,8 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
 /// One tile for pairs that all see the same of it.
 template <class Vector, class Element, int Pairs>
 void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t tile, tile_range seen) {
-  constexpr int blocks = together<Vector>::blocks(Pairs);
-  constexpr int vectors = together<Vector>::vectors(Pairs);
+  constexpr int blocks = blocks_together<Vector>(Pairs);
+  constexpr int vectors = vectors_together<Vector>(Pairs);
   alignas(64) float scores[Pairs * positions];
   const std::uint32_t head_dim = args.layout.head_dim;
   const std::size_t head_at = std::size_t{args.kv_head} * head_dim * kv_block_tokens * Element::bytes;
@@ -204,11 +205,12 @@ void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uin
     add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
   for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
     add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
-  if (d < head_dim)  // 8 elements that do not fill a vector of 16
-    add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+  if constexpr (Vector::lanes > ymm_floats::lanes)
+    if (d < head_dim)  // 8 elements that do not fill a vector of 16
+      add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
 }
 
-template <class Vector, class Element, int Pairs = together<Vector>::pairs>
+template <class Vector, class Element, int Pairs = most_pairs>
 void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs, std::uint32_t tile,
                  tile_range seen) {
   if constexpr (Pairs > 0) {
@@ -235,7 +237,7 @@ tile_range seen_in_tile(const pair_state<Vector>& pair, std::uint32_t tile) {
   return {inside(pair.begin), inside(pair.end)};
 }
 
-/// Up to together::pairs pairs, in order of their queries, through all of their tiles.
+/// Up to most_pairs pairs, in order of their queries, through all of their tiles.
 template <class Vector, class Element>
 void attend(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs) {
   for (std::uint32_t tile = pairs[0].begin / positions; tile * positions < pairs[n_pairs - 1].end; ++tile) {
@@ -251,10 +253,9 @@ void attend(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t
   }
 }
 
-/// Takes the pairs of a call as many at a time as go together.
+/// Takes the pairs of a call six at a time.
 template <class Vector, class Element>
 void attend_all(const attention_args& args) {
-  constexpr int most_pairs = together<Vector>::pairs;
   const std::uint32_t head_dim = args.layout.head_dim;
   const std::size_t n_pairs = std::size_t{args.n_queries} * args.n_query_heads;
   for (std::size_t first = 0; first < n_pairs; first += most_pairs) {

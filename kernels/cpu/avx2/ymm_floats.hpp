@@ -14,6 +14,8 @@ struct ymm_floats {
   static constexpr int registers = 16;
 
   [[gnu::always_inline]] static type all(float x) { return _mm256_set1_ps(x); }
+  /// Not all(*p): the compiler would keep it for its next use, and registers are short.
+  [[gnu::always_inline]] static type broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   [[gnu::always_inline]] static type load(const float* p) { return _mm256_loadu_ps(p); }
   [[gnu::always_inline]] static type load_halves(const std::byte* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

@@ -15,6 +15,7 @@ struct zmm_floats {
   static constexpr int registers = 32;
 
   [[gnu::always_inline]] static type all(float x) { return _mm512_set1_ps(x); }
+  [[gnu::always_inline]] static type broadcast(const float* p) { return _mm512_set1_ps(*p); }
   [[gnu::always_inline]] static type load(const float* p) { return _mm512_loadu_ps(p); }
   [[gnu::always_inline]] static type load_halves(const std::byte* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
