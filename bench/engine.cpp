@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/resource.h>
@@ -84,12 +85,12 @@ struct machine_limits {
   double operations_per_second;
 };
 
-machine_limits measure_limits(const limit_memory& memory, std::uint32_t threads) {
+machine_limits measure_limits(const limit_memory& memory, std::uint32_t threads, std::string_view isa) {
   std::vector<double> bandwidths;
   std::vector<double> peaks;
   for (int i = 0; i < 5; ++i) {
     bandwidths.push_back(read_bandwidth(memory, threads));
-    peaks.push_back(byte_product_peak(threads));
+    peaks.push_back(byte_product_peak(threads, isa));
   }
   return {median(bandwidths) * 1e9, median(peaks) * 1e9};
 }
@@ -158,7 +159,7 @@ result<report> engine(const options& wanted) {
   std::optional<machine_limits> limits;
   if (wanted.roofline) {
     const std::uint32_t threads = (*loaded)->n_threads();
-    limits = measure_limits(limit_memory(std::size_t{128} << 20), threads);
+    limits = measure_limits(limit_memory(std::size_t{128} << 20), threads, (*loaded)->table().isa);
     all.add({"limit: reading memory", "GB/s", {limits->bytes_per_second / 1e9}, {}});
     all.add({"limit: 8-bit products", "Gop/s", {limits->operations_per_second / 1e9}, {}});
   }

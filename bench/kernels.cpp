@@ -234,7 +234,7 @@ result<report> kernel_tables(const options& wanted) {
   const int rounds = wanted.quick ? 3 : 9;
   for (int round = 0; round < rounds; ++round) {
     bandwidth.samples.push_back(read_bandwidth(memory, 1));
-    bytes.samples.push_back(byte_product_peak(1));
+    bytes.samples.push_back(byte_product_peak(1, (*chosen)->isa));
     for (measurement& one : all)
       one.result.samples.push_back(one.sample());
   }

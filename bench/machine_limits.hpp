@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace troupe::bench {
 
@@ -26,8 +27,8 @@ class limit_memory {
 double read_bandwidth(const limit_memory& memory, std::uint32_t threads);
 
 /// Gop/s (a multiplication and an addition are two) of 8-bit products in the registers of `threads` threads, with the
-/// widest instructions that the processor has: VNNI of 512 bits, else AVX2's maddubs and the 16-bit addition that has
-/// to follow it. 0 on a processor this is not written for.
-double byte_product_peak(std::uint32_t threads);
+/// instructions that the kernel table of this name multiplies with: vpdpbusd of 512 bits for "avx512", else maddubs and
+/// the 16-bit addition that has to follow it. 0 on a processor this is not written for.
+double byte_product_peak(std::uint32_t threads, std::string_view isa);
 
 }  // namespace troupe::bench

@@ -1,4 +1,4 @@
-// The packed layouts of the AVX2 table, known to pack_linear and to the linear kernels only.
+// The packed layouts of the AVX2 and AVX-512 tables, known to pack_linear and to the linear kernels only.
 //
 // A tile is 16 neighbouring outputs, two vectors of 8 lanes; the last tile is filled up with zero weights. A tile holds
 // all of its n_in weights, tiles follow each other, and a thread that computes a range of outputs reads one stream of
@@ -17,7 +17,8 @@
 //       2 (g % 4) and 2 (g % 4) + 1 are the high bits of group g
 // Float formats, for each input: 16 weights in the type of the file.
 //
-// Activations q8, one row: i8 q[n_in], then for each block {float d, float d * (sum of its q)}; x is about d q.
+// Activations q8 of AVX2 (AVX-512 has activations.hpp), one row: i8 q[n_in], then for each block {float d, float d *
+// (sum of its q)}; x is about d q.
 //
 // There are constants here and no functions: this header is compiled with and without AVX2, and a function emitted by
 // the former must not be linked into the latter.
