@@ -93,9 +93,20 @@ inline __m512 scalef_ps(__m512 a, __m512 b) {
 }  // namespace
 }  // namespace troupe::kernels::emulated
 
+// Without optimisation some of the compiler's own are macros.
 #undef _mm512_dpbusd_epi32
-#define _mm512_dpbusd_epi32 ::troupe::kernels::emulated::dpbusd_epi32
+#undef _mm512_cvtph_ps
+#undef _mm512_cvtepu8_epi32
+#undef _mm512_cvtepi8_epi32
+#undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi32_ps
+#undef _mm512_cvtps_epi32
+#undef _mm512_extractf32x8_ps
+#undef _mm512_cvtepi32_epi8
+#undef _mm512_maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
 #undef _mm512_scalef_ps
+#define _mm512_dpbusd_epi32 ::troupe::kernels::emulated::dpbusd_epi32
 #define _mm512_cvtph_ps ::troupe::kernels::emulated::cvtph_ps
 #define _mm512_cvtepu8_epi32 ::troupe::kernels::emulated::cvtepu8_epi32
 #define _mm512_cvtepi8_epi32 ::troupe::kernels::emulated::cvtepi8_epi32
