@@ -37,10 +37,11 @@ result<cpu_engine_options> make_engine_options(const node_options& options) {
   cpu_engine_options made;
   made.isa = options.isa;
   made.n_threads = options.threads;
-  if (options.kv_cache_type != "f16" && options.kv_cache_type != "f32")
-    return make_error(errc::invalid_argument, "unknown KV type '" + options.kv_cache_type + "'; there are: f16, f32.",
-                      "kv-cache-dtype");
-  made.kv = options.kv_cache_type == "f32" ? kernels::kv_type::f32 : kernels::kv_type::f16;
+  const auto kv = kernels::find_kv_type(options.kv_cache_type);
+  if (!kv)
+    return make_error(errc::invalid_argument,
+                      "unknown KV type '" + options.kv_cache_type + "'; there are: f32, f16, q8_0.", "kv-cache-dtype");
+  made.kv = *kv;
   made.kv_bytes = options.kv_cache_bytes != 0 ? options.kv_cache_bytes : default_kv_bytes;
   made.max_context = options.max_model_len;
   made.max_sequences = options.max_num_seqs;

@@ -26,7 +26,7 @@ struct node_options {
   std::uint32_t max_num_batched_tokens = 512;
   std::uint32_t interleaved_prefill_tokens = 128;  // prompt tokens of a step while other streams are decoding
   std::uint64_t kv_cache_bytes = 0;                // 0: what max_num_seqs full contexts need, at most 512 MiB
-  std::string kv_cache_type = "f16";               // or f32
+  std::string kv_cache_type = "f16";               // or f32, q8_0
   bool enable_prefix_caching = true;
   std::uint32_t num_speculative_tokens = 8;  // guessed ahead by prompt lookup where that pays; 0: none
   std::string scheduler = "fcfs";            // local order

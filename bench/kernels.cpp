@@ -171,8 +171,7 @@ measurement attention_at(const table& kernels, kv_type type, std::uint32_t n_con
     for (s->args.kv_head = 0; s->args.kv_head < 3; ++s->args.kv_head)
       kernels.attention(s->args);
   };
-  const std::string what =
-      std::string("attention ") + (type == kv_type::f16 ? "f16, " : "f32, ") + std::to_string(n_queries);
+  const std::string what = "attention " + std::string(to_string(type)) + ", " + std::to_string(n_queries);
   if (n_queries == 1)
     return {{what + " query at " + std::to_string(n_context), "us", {}, {}, goal::at_most},
             [=] { return seconds_each(0.01, run) * 1e6; }};
@@ -214,7 +213,8 @@ std::vector<measurement> all_measurements(const table& kernels, bool quick) {
       all.push_back(prefill_shaped(kernels, type, 1536, 576, rows));
   all.push_back(prefill_shaped(kernels, weight_type::q4_1, 576, 1536, 512));
   for (const std::uint32_t n_context : {128u, 2048u})
-    all.push_back(attention_at(kernels, kv_type::f16, n_context, 1));
+    for (const kv_type type : {kv_type::f16, kv_type::q8_0})
+      all.push_back(attention_at(kernels, type, n_context, 1));
   for (const std::uint32_t n_context : {512u, 2048u})
     all.push_back(attention_at(kernels, kv_type::f16, n_context, 512));
   for (measurement& one : small_operations(kernels))

@@ -25,6 +25,7 @@ struct eval_arguments {
   std::string text;       // for perplexity
   std::uint32_t windows = 8;
   std::vector<std::string> kernels{"best"};
+  std::string kv;  // empty: f32 for the reference, f16 for others
   std::string json;
   std::uint32_t threads = 0;
   bool quick = false;
@@ -53,7 +54,8 @@ int evaluate(const eval_arguments& arguments) {
     options.isa = isa == "best" ? "" : isa;
     options.n_threads = arguments.threads;
     // The reference is held against the exact pass; halved KV would be its own error.
-    options.kv = isa == "reference" ? kernels::kv_type::f32 : kernels::kv_type::f16;
+    const auto kv = kernels::find_kv_type(arguments.kv);
+    options.kv = kv ? *kv : isa == "reference" ? kernels::kv_type::f32 : kernels::kv_type::f16;
     if (!arguments.text.empty()) options.max_windows = arguments.windows;
     if (arguments.quick) options.max_windows = 1;
     const auto golden = arguments.text.empty() ? evaluate_golden(options) : evaluate_text(options, arguments.text);
@@ -81,9 +83,12 @@ void add_eval_verb(CLI::App& app, int& exit_code) {
     const auto arguments = std::make_shared<eval_arguments>();
     verb->add_option("--model,-m", arguments->model, "A GGUF file or the name of a pulled model.")
         ->capture_default_str();
-    verb->add_option("--kernels", arguments->kernels, "Kernel tables to evaluate: best, reference, avx2.")
+    verb->add_option("--kernels", arguments->kernels, "Kernel tables to evaluate: best, reference, avx2, avx512.")
         ->delimiter(',')
         ->capture_default_str();
+    verb->add_option("--kv-cache-dtype", arguments->kv,
+                     "How K and V are kept: f16, f32 or q8_0. Not set: f16, and f32 for the reference.")
+        ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
     verb->add_option("--threads,-t", arguments->threads, "Threads that compute; 0: one for each processor.");
     verb->add_option("--json", arguments->json, "Write the checks to this file.");
     verb->add_flag("--quick", arguments->quick, "Only the first window of the text.");

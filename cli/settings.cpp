@@ -106,7 +106,7 @@ constexpr setting settings[] = {
      "Threads that compute; 0: one for each processor.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.threads, 0, 1024); }},
     {"kernels", "", "worker", "kernels", setting_kind::text, "",
-     "Instruction set: reference, avx2. Not set: the best there is.",
+     "Instruction set: reference, avx2, avx512. Not set: the best there is.",
      [](options& o, text v) -> result<> { return o.node.isa = v, result<>{}; }},
     {"max-num-seqs", "", "worker", "max_num_seqs", setting_kind::number, "64", "Sequences computed in one step.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_num_seqs, 1, 4096); }},
@@ -125,9 +125,9 @@ constexpr setting settings[] = {
        o.node.kv_cache_bytes = mib << 20;
        return {};
      }},
-    {"kv-cache-dtype", "", "worker", "kv_cache_dtype", setting_kind::text, "f16", "How K and V are kept: f16 or f32.",
+    {"kv-cache-dtype", "", "worker", "kv_cache_dtype", setting_kind::text, "f16", "How K and V are kept: f16, f32 or q8_0.",
      [](options& o, text v) {
-       return parse_choice(v, o.node.kv_cache_type, {"f16", "f32"});
+       return parse_choice(v, o.node.kv_cache_type, {"f16", "f32", "q8_0"});
      }},
     {"enable-prefix-caching", "", "worker", "prefix_caching", setting_kind::flag, "true",
      "Keep the KV of prompts for those that begin alike.",

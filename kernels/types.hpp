@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace troupe::kernels {
@@ -120,11 +121,28 @@ struct packed_linear {
   const std::byte* data = nullptr;
 };
 
-enum class kv_type : std::uint8_t { f32, f16 };
+/// How K and V are held. q8_0: 8-bit codes with a float d for each 32 neighbouring dimensions of a position, x about
+/// d * code; the last group of a head may be shorter.
+enum class kv_type : std::uint8_t { f32, f16, q8_0 };
 
-constexpr std::size_t element_bytes(kv_type type) {
-  return type == kv_type::f32 ? 4 : 2;
+inline constexpr kv_type kv_types[] = {kv_type::f32, kv_type::f16, kv_type::q8_0};
+
+constexpr std::string_view to_string(kv_type type) {
+  return type == kv_type::f32 ? "f32" : type == kv_type::f16 ? "f16" : "q8_0";
 }
+
+constexpr std::optional<kv_type> find_kv_type(std::string_view name) {
+  for (const kv_type type : kv_types)
+    if (to_string(type) == name) return type;
+  return std::nullopt;
+}
+
+/// Of an element or code.
+constexpr std::size_t element_bytes(kv_type type) {
+  return type == kv_type::f32 ? 4 : type == kv_type::f16 ? 2 : 1;
+}
+
+inline constexpr std::uint32_t kv_group = 32;  // dimensions of q8_0 that share a d
 
 /// Positions in one KV block.
 inline constexpr std::uint32_t kv_block_tokens = 16;
@@ -132,14 +150,18 @@ inline constexpr std::uint32_t kv_block_tokens = 16;
 /// How one block of one layer lies in memory. K is stored transposed so that sixteen scores come from one stream of
 /// loads:
 ///   K block: (n_kv_heads, head_dim, kv_block_tokens)      V block: (n_kv_heads, kv_block_tokens, head_dim)
+/// In q8_0 the codes of each head are followed by its d: K (n_groups, kv_block_tokens), V (kv_block_tokens, n_groups).
 struct kv_layout {
   kv_type type = kv_type::f16;
   std::uint32_t n_kv_heads = 0;
   std::uint32_t head_dim = 0;
 
-  constexpr std::size_t block_bytes() const {  // of K, and the same again of V
-    return std::size_t{n_kv_heads} * head_dim * kv_block_tokens * element_bytes(type);
+  constexpr std::size_t n_groups() const { return (head_dim + kv_group - 1) / kv_group; }  // of q8_0, in a head
+  constexpr std::size_t code_bytes() const { return head_dim * kv_block_tokens * element_bytes(type); }  // of a head
+  constexpr std::size_t head_bytes() const {
+    return code_bytes() + (type == kv_type::q8_0 ? n_groups() * kv_block_tokens * sizeof(float) : 0);
   }
+  constexpr std::size_t block_bytes() const { return n_kv_heads * head_bytes(); }  // of K, and the same again of V
 };
 
 /// Causal attention of n_queries neighbouring positions of one sequence, for the query heads that share one kv head.

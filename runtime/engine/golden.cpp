@@ -201,7 +201,7 @@ result<golden_report> with_models(const golden_options& options, Work&& work) {
 
   golden_report report{.model = options.model.filename().string(),
                        .isa = std::string((*table)->isa),
-                       .kv = options.kv == kernels::kv_type::f16 ? "f16" : "f32",
+                       .kv = std::string(kernels::to_string(options.kv)),
                        .checks = {}};
   if (auto done = work(*file, **tested, **exact, report); !done) return done.error();
   return report;

@@ -120,7 +120,7 @@ class Verbs(unittest.TestCase):
     def test_version(self):
         code, out, _ = troupe("version")
         self.assertEqual(code, DONE)
-        self.assertRegex(out, r"^troupe \d+\.\d+\.\d+ \(.*kernels (avx2|reference)\)\n$")
+        self.assertRegex(out, r"^troupe \d+\.\d+\.\d+ \(.*kernels (avx512|avx2|reference)\)\n$")
 
     def test_completion_scripts_are_scripts(self):
         for shell in ("bash", "zsh", "fish"):

@@ -79,15 +79,13 @@ std::vector<float> attend(const table& kernels, const sequence& tokens, heads h,
   return out;
 }
 
-constexpr kv_type both_types[] = {kv_type::f16, kv_type::f32};
-
 }  // namespace
 
 TEST_CASE("store_kv writes the same bytes in every table", "[attention]") {
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
+    for (const kv_type type : kv_types) {
       for (const std::uint32_t head_dim : {8u, 64u, 120u}) {
-        CAPTURE(kernels->isa, head_dim, type == kv_type::f16);
+        CAPTURE(kernels->isa, head_dim, to_string(type));
         const kv_layout layout = {type, 2, head_dim};
         sequence expected(reference(), layout, 21, 5);
         sequence written(*kernels, layout, 21, 5);
@@ -116,13 +114,51 @@ TEST_CASE("halves are rounded alike by every table", "[attention]") {
   }
 }
 
+TEST_CASE("q8_0 keeps what it holds to half a step of its group", "[attention]") {
+  // One key that the query picks alone: what comes out is its V as stored.
+  random_stream random(21);
+  for (const std::uint32_t head_dim : {8u, 64u, 120u}) {
+    const kv_layout layout = {kv_type::q8_0, 1, head_dim};
+    aligned_bytes memory(2 * layout.block_bytes());
+    std::vector<float> v = random_floats(random, head_dim);
+    for (std::size_t i = 0; i < v.size(); ++i)
+      v[i] *= std::exp2(static_cast<float>(i / kv_group) * 10.0f);  // each group of another size
+    if (head_dim > 32) std::fill(v.begin() + 32, v.begin() + 64, 0.0f);
+    for (const table* kernels : tested_tables()) {
+      CAPTURE(kernels->isa, head_dim);
+      kernels->store_kv(layout, v.data(), v.data(), 0, memory.data(), memory.data() + layout.block_bytes());
+      const std::byte* k_block = memory.data();
+      const std::byte* v_block = memory.data() + layout.block_bytes();
+      std::vector<float> out(head_dim);
+      aligned_bytes scratch(kernels->attention_scratch_bytes(layout, 1));
+      kernels->attention({.layout = layout,
+                          .n_query_heads = 1,
+                          .q = v.data(),
+                          .q_stride = head_dim,
+                          .out = out.data(),
+                          .out_stride = head_dim,
+                          .n_queries = 1,
+                          .scale = 1e-9f,
+                          .k_blocks = &k_block,
+                          .v_blocks = &v_block,
+                          .scratch = scratch.data()});
+      for (std::uint32_t i = 0; i < head_dim; ++i) {
+        float largest = 0;
+        for (std::uint32_t j = i / kv_group * kv_group; j < head_dim && j < (i / kv_group + 1) * kv_group; ++j)
+          largest = std::max(largest, std::abs(v[j]));
+        CHECK(std::abs(out[i] - v[i]) <= largest / 127.0f * 0.5001f);
+      }
+    }
+  }
+}
+
 TEST_CASE("attention stays within its error bound", "[attention]") {
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
+    for (const kv_type type : kv_types) {
       for (const std::uint32_t head_dim : {8u, 24u, 64u, 128u, 256u}) {
         for (const heads h : {heads{1, 1}, heads{3, 3}, heads{2, 4}, heads{1, 7}, heads{1, 32}}) {
           constexpr std::uint32_t n = 150;
-          CAPTURE(kernels->isa, type == kv_type::f16, head_dim, h.n_kv, h.n_query);
+          CAPTURE(kernels->isa, to_string(type), head_dim, h.n_kv, h.n_query);
           const sequence tokens(*kernels, {type, h.n_kv, head_dim}, n, 21);
           random_stream random(22);
           const std::vector<float> q = random_floats(random, std::size_t{n} * h.n_kv * h.n_query * head_dim, 2.0f);
@@ -148,9 +184,9 @@ TEST_CASE("attention stays within its error bound", "[attention]") {
 
 TEST_CASE("attention has the same bits in prefill, in decode and in any chunks", "[attention][rule5]") {
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
+    for (const kv_type type : kv_types) {
       for (const heads h : {heads{3, 3}, heads{1, 1}, heads{2, 5}, heads{1, 8}}) {
-        CAPTURE(kernels->isa, type == kv_type::f16, h.n_kv, h.n_query);
+        CAPTURE(kernels->isa, to_string(type), h.n_kv, h.n_query);
         constexpr std::uint32_t n = 140;  // two tiles and a part of the third
         constexpr std::uint32_t head_dim = 64;
         const std::size_t width = std::size_t{h.n_kv} * h.n_query * head_dim;
@@ -175,7 +211,7 @@ TEST_CASE("attention has the same bits in prefill, in decode and in any chunks",
 TEST_CASE("slots past a query's position are never felt", "[attention][rule5]") {
   // The same sequence, once with exactly the visible positions written and NaNs after them, once with later positions.
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
+    for (const kv_type type : kv_types) {
       const heads h = {2, 3};
       const kv_layout layout = {type, h.n_kv, 64};
       constexpr std::uint32_t n = 130;
@@ -183,7 +219,7 @@ TEST_CASE("slots past a query's position are never felt", "[attention][rule5]") 
       const std::vector<float> q = random_floats(random, std::size_t{n} * h.n_kv * h.n_query * 64);
       const sequence longer(*kernels, layout, n, 41);
       for (std::uint32_t n_visible = 1; n_visible <= n; ++n_visible) {
-        CAPTURE(kernels->isa, type == kv_type::f16, n_visible);
+        CAPTURE(kernels->isa, to_string(type), n_visible);
         const sequence tokens(*kernels, layout, n_visible, 41);
         const std::vector<float> out = attend(*kernels, tokens, h, q, n_visible - 1, 1);
         REQUIRE(std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }));
@@ -195,8 +231,8 @@ TEST_CASE("slots past a query's position are never felt", "[attention][rule5]") 
 
 TEST_CASE("a NaN in a later position does not reach an earlier query of the same call", "[attention][rule5]") {
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
-      CAPTURE(kernels->isa, type == kv_type::f16);
+    for (const kv_type type : kv_types) {
+      CAPTURE(kernels->isa, to_string(type));
       const heads h = {1, 3};
       const kv_layout layout = {type, 1, 64};
       constexpr std::uint32_t n = 90;
@@ -221,14 +257,14 @@ TEST_CASE("a window hides what lies before it", "[attention]") {
   constexpr std::uint32_t n = 200;
   const heads h = {2, 4};
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
+    for (const kv_type type : kv_types) {
       const kv_layout layout = {type, h.n_kv, 64};
       const std::size_t width = std::size_t{h.n_kv} * h.n_query * 64;
       random_stream random(62);
       const std::vector<float> q = random_floats(random, n * width);
       const sequence tokens(*kernels, layout, n, 61);
       for (const std::uint32_t window : {1u, 2u, 16u, 17u, 63u, 64u, 100u, 128u, 200u, 1000u}) {
-        CAPTURE(kernels->isa, type == kv_type::f16, window);
+        CAPTURE(kernels->isa, to_string(type), window);
         const std::vector<float> whole = attend(*kernels, tokens, h, q, 0, n, window);
         const std::vector<float> expected = attend(reference(), tokens, h, q, 0, n, window);
         double largest = 0;
@@ -255,8 +291,8 @@ TEST_CASE("slots before a window are never felt", "[attention][rule5]") {
   constexpr std::uint32_t n = 150;
   constexpr std::uint32_t window = 70;
   for (const table* kernels : tested_tables()) {
-    for (const kv_type type : both_types) {
-      CAPTURE(kernels->isa, type == kv_type::f16);
+    for (const kv_type type : kv_types) {
+      CAPTURE(kernels->isa, to_string(type));
       const heads h = {1, 3};
       random_stream random(72);
       const std::vector<float> q = random_floats(random, std::size_t{n} * 3 * 64);

@@ -114,6 +114,7 @@ void check_against_naive(std::vector<std::byte> bytes, bool any_quantised) {
     const bool rounded = any_quantised && !floats_only(*table, weight_type::q4_1);
     CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], exact) < (rounded ? 3e-2 : 1e-5));
     CHECK(relative_error(compute(m, {tokens}, 7, kv_type::f16)[0], exact) < (rounded ? 3e-2 : 2e-3));
+    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::q8_0)[0], exact) < 3e-2);
   }
 }
 
@@ -229,6 +230,7 @@ TEST_CASE("rule 5: no bit of gemma3 depends on batch, chunking or threads", "[de
 
 TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[decoder_model][rule5]") {
   for (const weight_type type : {weight_type::f32, weight_type::q4_1, weight_type::q8_0}) {
+    const kv_type kv = type == weight_type::q8_0 ? kv_type::q8_0 : kv_type::f16;
     const auto bytes = build_tiny_model({.weights = type, .embeddings = weight_type::q8_0});
     for (const kernels::table* table : kernels::available()) {
       CAPTURE(table->isa, static_cast<int>(type));
@@ -238,13 +240,13 @@ TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[decoder_mode
       loaded alone(bytes, *table, 1, 512);
       std::vector<rows> expected;
       for (const auto& tokens : sequences)
-        expected.push_back(compute(alone, {tokens}, tokens.size(), kv_type::f16)[0]);
+        expected.push_back(compute(alone, {tokens}, tokens.size(), kv)[0]);
       for (const std::uint32_t n_threads : {1u, 3u}) {
         loaded m(bytes, *table, n_threads, 512);
         for (const std::size_t chunk : {1u, 3u, 16u, 64u}) {
           CAPTURE(n_threads, chunk);
-          CHECK(compute(m, sequences, chunk, kv_type::f16) == expected);             // all together
-          CHECK(compute(m, {sequences[4]}, chunk, kv_type::f16)[0] == expected[4]);  // alone
+          CHECK(compute(m, sequences, chunk, kv) == expected);             // all together
+          CHECK(compute(m, {sequences[4]}, chunk, kv)[0] == expected[4]);  // alone
         }
       }
     }

@@ -54,8 +54,10 @@ struct tile_range {
   bool empty() const { return begin >= end; }
 };
 
+/// How an element of K or V is held. has_d: elements are codes, to be multiplied by the d of their group.
 struct element_f32 {
   static constexpr std::size_t bytes = 4;
+  static constexpr bool has_d = false;
   template <class Vector>
   [[gnu::always_inline]] static Vector::type load(const std::byte* p) {
     return Vector::load(reinterpret_cast<const float*>(p));
@@ -63,10 +65,28 @@ struct element_f32 {
 };
 struct element_f16 {
   static constexpr std::size_t bytes = 2;
+  static constexpr bool has_d = false;
   template <class Vector>
   [[gnu::always_inline]] static Vector::type load(const std::byte* p) {
     return Vector::load_halves(p);
   }
+};
+struct element_q8 {
+  static constexpr std::size_t bytes = 1;
+  static constexpr bool has_d = true;
+  template <class Vector>
+  [[gnu::always_inline]] static Vector::type load(const std::byte* p) {
+    return Vector::load_codes(p);
+  }
+};
+
+/// Where one head of a block lies, from the block's beginning.
+struct head_place {
+  std::size_t codes;
+  std::size_t d;  // q8_0
+
+  explicit head_place(const attention_args& args)
+      : codes(args.kv_head * args.layout.head_bytes()), d(codes + args.layout.code_bytes()) {}
 };
 
 /// Asks for the cache line at p.
@@ -74,37 +94,48 @@ struct element_f16 {
   _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 
-/// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order. Meanwhile
-/// the same places of v_blocks, a head of V being as long as one of K, are on their way from memory. scores: (Pairs,
-/// positions)
+/// Scores of Blocks neighbouring blocks for Pairs pairs: each is one chain of FMAs over head_dim in order, or in q8_0
+/// one for each group, times its d. Meanwhile the same places of v_blocks, a head of V being as long as one of K, are
+/// on their way from memory. scores: (Pairs, positions)
 template <class Vector, class Element, int Pairs, int Blocks>
 void score_blocks(const pair_state<Vector>* pairs, const std::byte* const* k_blocks, const std::byte* const* v_blocks,
-                  std::size_t head_at, std::uint32_t head_dim, float scale, float* scores) {
+                  head_place head, std::uint32_t head_dim, float scale, float* scores) {
   constexpr int vectors = kv_block_tokens / Vector::lanes;  // of a row of K
   constexpr std::size_t bytes = Vector::lanes * Element::bytes;
-  typename Vector::type sums[Pairs][Blocks][vectors];
-  unrolled<Pairs>([&](auto p) {
-    unrolled<Blocks>([&](auto b) { unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::all(0.0f); }); });
-  });
-  for (std::uint32_t d = 0; d < head_dim; ++d) {
-    const std::size_t at = head_at + d * vectors * bytes;
+  const std::uint32_t group = Element::has_d ? kv_group : head_dim;
+  for (std::uint32_t begin = 0; begin < head_dim; begin += group) {
+    const std::uint32_t end = begin + group < head_dim ? begin + group : head_dim;
+    typename Vector::type sums[Pairs][Blocks][vectors];
+    unrolled<Pairs>([&](auto p) {
+      unrolled<Blocks>([&](auto b) { unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::all(0.0f); }); });
+    });
+    for (std::uint32_t d = begin; d < end; ++d) {
+      const std::size_t at = head.codes + d * vectors * bytes;
+      unrolled<Blocks>([&](auto b) {
+        if (at % 64 == 0) prefetch(v_blocks[b] + at);
+        typename Vector::type k[vectors];
+        unrolled<vectors>([&](auto v) { k[v] = Element::template load<Vector>(k_blocks[b] + at + v * bytes); });
+        unrolled<Pairs>([&](auto p) {
+          const auto q = Vector::broadcast(pairs[p].q + d);
+          unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::multiply_add(k[v], q, sums[p][b][v]); });
+        });
+      });
+    }
     unrolled<Blocks>([&](auto b) {
-      if (at % 64 == 0) prefetch(v_blocks[b] + at);
-      typename Vector::type k[vectors];
-      unrolled<vectors>([&](auto v) { k[v] = Element::template load<Vector>(k_blocks[b] + at + v * bytes); });
-      unrolled<Pairs>([&](auto p) {
-        const auto q = Vector::broadcast(pairs[p].q + d);
-        unrolled<vectors>([&](auto v) { sums[p][b][v] = Vector::multiply_add(k[v], q, sums[p][b][v]); });
+      unrolled<vectors>([&](auto v) {
+        auto factor = Vector::all(scale);
+        if constexpr (Element::has_d) {
+          const std::byte* d = k_blocks[b] + head.d + (begin / kv_group * vectors + v) * Vector::lanes * sizeof(float);
+          factor = Vector::multiply(factor, Vector::load(reinterpret_cast<const float*>(d)));
+        }
+        unrolled<Pairs>([&](auto p) {
+          float* to = scores + p * positions + b * kv_block_tokens + v * Vector::lanes;
+          const auto product = Vector::multiply(sums[p][b][v], factor);
+          Vector::store(to, begin == 0 ? product : Vector::add(Vector::load(to), product));
+        });
       });
     });
   }
-  unrolled<Pairs>([&](auto p) {
-    unrolled<Blocks>([&](auto b) {
-      float* to = scores + p * positions + b * kv_block_tokens;
-      unrolled<vectors>(
-          [&](auto v) { Vector::store(to + v * Vector::lanes, Vector::multiply(sums[p][b][v], Vector::all(scale))); });
-    });
-  });
 }
 
 /// One head of the output times the factor in every lane of `factor`.
@@ -145,16 +176,17 @@ void soften(pair_state<Vector>& pair, tile_range seen, std::uint32_t n_padded, s
 /// out += weight[t] * V[t] for all t seen, in order, Vectors whole vectors of elements from `first` on.
 template <class Vector, class Element, int Pairs, int Vectors, class Pair>
 void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::byte* const* next_k_blocks,
-                std::size_t head_at, std::uint32_t head_dim, std::uint32_t first, tile_range seen,
-                const float* weights) {
+                head_place head, std::uint32_t head_dim, std::uint32_t first, tile_range seen, const float* weights) {
   constexpr int lanes = Vector::lanes;
   typename Vector::type sums[Pairs][Vectors];
   unrolled<Pairs>(
       [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::load(pairs[p].out + first + lanes * v); }); });
   const std::size_t row = head_dim * Element::bytes;
+  const std::size_t d_row = (head_dim + kv_group - 1) / kv_group * sizeof(float);
   for (std::uint32_t begin = seen.begin; begin < seen.end;) {
     const std::uint32_t block = begin / kv_block_tokens;
-    const std::size_t offset = head_at + first * Element::bytes + begin % kv_block_tokens * row;
+    const std::size_t offset = head.codes + first * Element::bytes + begin % kv_block_tokens * row;
+    const std::byte* d = v_blocks[block] + head.d + begin % kv_block_tokens * d_row;
     const std::byte* at = v_blocks[block] + offset;
     const std::byte* next = next_k_blocks[block] + offset;
     const std::uint32_t block_end = (block + 1) * kv_block_tokens;
@@ -163,7 +195,14 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
       typename Vector::type values[Vectors];
       unrolled<(Vectors * lanes * Element::bytes + 63) / 64>([&](auto line) { prefetch(next + 64 * line); });
       next += row;
-      unrolled<Vectors>([&](auto v) { values[v] = Element::template load<Vector>(at + lanes * v * Element::bytes); });
+      unrolled<Vectors>([&](auto v) {
+        values[v] = Element::template load<Vector>(at + lanes * v * Element::bytes);
+        if constexpr (Element::has_d) {
+          const auto* of_group = reinterpret_cast<const float*>(d) + (first + lanes * v) / kv_group;
+          values[v] = Vector::multiply(values[v], Vector::broadcast(of_group));
+        }
+      });
+      d += d_row;
       unrolled<Pairs>([&](auto p) {
         const auto weight = Vector::broadcast(weights + p * positions + t);
         unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::multiply_add(values[v], weight, sums[p][v]); });
@@ -183,7 +222,7 @@ void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uin
   constexpr int vectors = vectors_together<Vector>(Pairs);
   alignas(64) float scores[Pairs * positions];
   const std::uint32_t head_dim = args.layout.head_dim;
-  const std::size_t head_at = std::size_t{args.kv_head} * head_dim * kv_block_tokens * Element::bytes;
+  const head_place head(args);
   const std::byte* const* k_blocks = args.k_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::byte* const* v_blocks = args.v_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::uint32_t n_blocks = (seen.end + kv_block_tokens - 1) / kv_block_tokens;
@@ -193,21 +232,21 @@ void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uin
 
   std::uint32_t b = seen.begin / kv_block_tokens;
   for (; b + blocks <= n_blocks; b += blocks)
-    score_blocks<Vector, Element, Pairs, blocks>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, args.scale,
+    score_blocks<Vector, Element, Pairs, blocks>(pairs, k_blocks + b, v_blocks + b, head, head_dim, args.scale,
                                                  scores + b * kv_block_tokens);
   for (; b < n_blocks; ++b)
-    score_blocks<Vector, Element, Pairs, 1>(pairs, k_blocks + b, v_blocks + b, head_at, head_dim, args.scale,
+    score_blocks<Vector, Element, Pairs, 1>(pairs, k_blocks + b, v_blocks + b, head, head_dim, args.scale,
                                             scores + b * kv_block_tokens);
   for (std::uint32_t p = 0; p < Pairs; ++p)
     soften(pairs[p], seen, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
   std::uint32_t d = 0;
   for (; d + vectors * Vector::lanes <= head_dim; d += vectors * Vector::lanes)
-    add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+    add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
   for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
-    add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+    add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
   if constexpr (Vector::lanes > ymm_floats::lanes)
     if (d < head_dim)  // 8 elements that do not fill a vector of 16
-      add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head_at, head_dim, d, seen, scores);
+      add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
 }
 
 template <class Vector, class Element, int Pairs = most_pairs>
@@ -281,10 +320,13 @@ void attend_all(const attention_args& args) {
 
 template <class Vector>
 void attend_all(const attention_args& args) {
-  if (args.layout.type == kv_type::f16) {
-    attend_all<Vector, element_f16>(args);
-  } else {
-    attend_all<Vector, element_f32>(args);
+  switch (args.layout.type) {
+    case kv_type::f32:
+      return attend_all<Vector, element_f32>(args);
+    case kv_type::f16:
+      return attend_all<Vector, element_f16>(args);
+    case kv_type::q8_0:
+      return attend_all<Vector, element_q8>(args);
   }
 }
 

@@ -20,6 +20,9 @@ struct ymm_floats {
   [[gnu::always_inline]] static type load_halves(const std::byte* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
+  [[gnu::always_inline]] static type load_codes(const std::byte* p) {  // signed bytes
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
   [[gnu::always_inline]] static void store(float* p, type x) { _mm256_storeu_ps(p, x); }
   [[gnu::always_inline]] static type add(type a, type b) { return _mm256_add_ps(a, b); }
   [[gnu::always_inline]] static type subtract(type a, type b) { return _mm256_sub_ps(a, b); }

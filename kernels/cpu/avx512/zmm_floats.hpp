@@ -20,6 +20,9 @@ struct zmm_floats {
   [[gnu::always_inline]] static type load_halves(const std::byte* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
+  [[gnu::always_inline]] static type load_codes(const std::byte* p) {  // signed bytes
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
   [[gnu::always_inline]] static void store(float* p, type x) { _mm512_storeu_ps(p, x); }
   [[gnu::always_inline]] static type add(type a, type b) { return _mm512_add_ps(a, b); }
   [[gnu::always_inline]] static type subtract(type a, type b) { return _mm512_sub_ps(a, b); }

@@ -13,33 +13,85 @@
 namespace troupe::kernels::plain {
 namespace {
 
-double load(kv_type type, const std::byte* block, std::size_t index) {
-  if (type == kv_type::f32) {
-    float value;
-    std::memcpy(&value, block + 4 * index, sizeof value);
-    return value;
-  }
+float load_float(const std::byte* p) {
+  float value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+/// Where an element of one head lies: its code, and its d in q8_0, counted in elements and in floats.
+struct place {
+  std::size_t element;
+  std::size_t d;
+};
+
+place place_in_k(std::uint32_t slot, std::uint32_t dimension) {
+  return {std::size_t{dimension} * kv_block_tokens + slot, std::size_t{dimension} / kv_group * kv_block_tokens + slot};
+}
+place place_in_v(const kv_layout& layout, std::uint32_t slot, std::uint32_t dimension) {
+  return {std::size_t{slot} * layout.head_dim + dimension, slot * layout.n_groups() + dimension / kv_group};
+}
+
+double load(const kv_layout& layout, const std::byte* head, place at) {
+  if (layout.type == kv_type::f32) return load_float(head + 4 * at.element);
+  if (layout.type == kv_type::q8_0)
+    return double{load_float(head + layout.code_bytes() + 4 * at.d)} * static_cast<std::int8_t>(head[at.element]);
   std::uint16_t value;
-  std::memcpy(&value, block + 2 * index, sizeof value);
+  std::memcpy(&value, head + 2 * at.element, sizeof value);
   return f16_to_float(value);
 }
 
-void store(kv_type type, std::byte* block, std::size_t index, float value) {
-  if (type == kv_type::f32) {
-    std::memcpy(block + 4 * index, &value, sizeof value);
+/// x: in q8_0 times 1 / d.
+void store(const kv_layout& layout, std::byte* head, place at, float x) {
+  if (layout.type == kv_type::f32) {
+    std::memcpy(head + 4 * at.element, &x, sizeof x);
+  } else if (layout.type == kv_type::q8_0) {
+    // What is no number becomes what the conversion of vectors makes of it.
+    head[at.element] = static_cast<std::byte>(std::isfinite(x) ? static_cast<int>(std::nearbyint(x)) : -128);
   } else {
-    const std::uint16_t half = float_to_f16(value);
-    std::memcpy(block + 2 * index, &half, sizeof half);
+    const std::uint16_t half = float_to_f16(x);
+    std::memcpy(head + 2 * at.element, &half, sizeof half);
+  }
+}
+
+float largest_of_group(const float* x, std::uint32_t n) {
+  float largest = 0;
+  for (std::uint32_t i = 0; i < n; ++i)
+    if (std::abs(x[i]) > largest) largest = std::abs(x[i]);
+  return largest;
+}
+
+/// 0, or NaN where an element is no number: a group's d must not hide it.
+float spoiled(const float* x, std::uint32_t n) {
+  float sum = 0;
+  for (std::uint32_t i = 0; i < n; ++i)
+    sum += x[i] * 0.0f;
+  return sum;
+}
+
+/// One head of one position. Place: where dimension d goes.
+template <class Place>
+void store_head(const kv_layout& layout, const float* x, std::byte* head, const Place& place_of) {
+  for (std::uint32_t begin = 0; begin < layout.head_dim; begin += kv_group) {
+    const std::uint32_t end = std::min(layout.head_dim, begin + kv_group);
+    float factor = 1.0f;
+    if (layout.type == kv_type::q8_0) {
+      const float largest = largest_of_group(x + begin, end - begin);
+      const float d = largest / 127.0f + spoiled(x + begin, end - begin);
+      factor = largest > 0 ? 127.0f / largest : 0.0f;
+      std::memcpy(head + layout.code_bytes() + 4 * place_of(begin).d, &d, sizeof d);
+    }
+    for (std::uint32_t i = begin; i < end; ++i)
+      store(layout, head, place_of(i), layout.type == kv_type::q8_0 ? x[i] * factor : x[i]);
   }
 }
 
 double score(const attention_args& args, const float* q, std::uint32_t position) {
   const std::uint32_t head_dim = args.layout.head_dim;
-  const std::byte* block = args.k_blocks[position / kv_block_tokens];
-  const std::size_t first = std::size_t{args.kv_head} * head_dim * kv_block_tokens + position % kv_block_tokens;
+  const std::byte* head = args.k_blocks[position / kv_block_tokens] + args.kv_head * args.layout.head_bytes();
   double sum = 0;
   for (std::uint32_t d = 0; d < head_dim; ++d)
-    sum += double{q[d]} * load(args.layout.type, block, first + std::size_t{d} * kv_block_tokens);
+    sum += double{q[d]} * load(args.layout, head, place_in_k(position % kv_block_tokens, d));
   return sum * double{args.scale};
 }
 
@@ -55,10 +107,9 @@ void attend(const attention_args& args, const float* q, std::uint32_t position, 
   for (std::uint32_t t = begin; t < end; ++t) {
     const double p = std::exp(score(args, q, t) - largest);
     total += p;
-    const std::byte* block = args.v_blocks[t / kv_block_tokens];
-    const std::size_t first = (std::size_t{args.kv_head} * kv_block_tokens + t % kv_block_tokens) * head_dim;
+    const std::byte* head = args.v_blocks[t / kv_block_tokens] + args.kv_head * args.layout.head_bytes();
     for (std::uint32_t d = 0; d < head_dim; ++d)
-      sums[d] += p * load(args.layout.type, block, first + d);
+      sums[d] += p * load(args.layout, head, place_in_v(args.layout, t % kv_block_tokens, d));
   }
   for (std::uint32_t d = 0; d < head_dim; ++d)
     out[d] = static_cast<float>(sums[d] / total);
@@ -70,11 +121,11 @@ void store_kv(const kv_layout& layout, const float* k, const float* v, std::uint
               std::byte* v_block) {
   TROUPE_ASSERT(slot < kv_block_tokens, "a block has no such slot");
   for (std::size_t h = 0; h < layout.n_kv_heads; ++h) {
-    for (std::size_t d = 0; d < layout.head_dim; ++d) {
-      const std::size_t from = h * layout.head_dim + d;
-      store(layout.type, k_block, from * kv_block_tokens + slot, k[from]);
-      store(layout.type, v_block, (h * kv_block_tokens + slot) * layout.head_dim + d, v[from]);
-    }
+    const std::size_t from = h * layout.head_dim;
+    store_head(layout, k + from, k_block + h * layout.head_bytes(),
+               [&](std::uint32_t d) { return place_in_k(slot, d); });
+    store_head(layout, v + from, v_block + h * layout.head_bytes(),
+               [&](std::uint32_t d) { return place_in_v(layout, slot, d); });
   }
 }
 
