@@ -44,13 +44,16 @@ struct table {
   // One row of a weight matrix in floats (embedding look-up). row: as it lies in the model file.
   void (*dequantize_row)(weight_type type, const std::byte* row, std::uint32_t n, float* y);
 
-  // Element-wise (ops/rms_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/gelu_mul.hpp, ops/add.hpp).
+  // Element-wise (ops/rms_norm.hpp, ops/layer_norm.hpp, ops/rope.hpp, ops/silu_mul.hpp, ops/gelu_mul.hpp, ops/gelu.hpp,
+  // ops/add.hpp).
 
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t n, float epsilon, float* y);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, std::uint32_t n, float epsilon, float* y);
   // x: (n_heads, head_dim) rotated in place by the position's pairs; cosine_sine: (head_dim / 2, 2)
   void (*rope)(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing pairing, const float* cosine_sine);
   void (*silu_mul)(const float* gate, const float* up, std::size_t n, float* y);  // y = silu(gate) * up
   void (*gelu_mul)(const float* gate, const float* up, std::size_t n, float* y);  // y = gelu(gate) * up
+  void (*gelu)(const float* x, std::size_t n, float* y);                          // y = x Phi(x)
   void (*add)(const float* x, std::size_t n, float* y);                           // y += x
 
   // Attention over the block table (ops/attention.hpp).

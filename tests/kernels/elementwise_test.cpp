@@ -1,9 +1,11 @@
-// Every table's rms_norm, rope, silu_mul, gelu_mul and add against the reference, and what of them must not depend on
-// neighbours.
+// Every table's rms_norm, layer_norm, rope, silu_mul, gelu_mul, gelu and add against the reference, and what of them
+// must not depend on neighbours.
 #include "catch.hpp"
 #include "inputs.hpp"
 #include "kernels/ops/add.hpp"
+#include "kernels/ops/gelu.hpp"
 #include "kernels/ops/gelu_mul.hpp"
+#include "kernels/ops/layer_norm.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/ops/silu_mul.hpp"
@@ -31,6 +33,41 @@ TEST_CASE("rms_norm stays within its error bound", "[rms_norm]") {
           REQUIRE(std::abs(double{y[i]} - double{expected[i]}) <=
                   (rms_norm_relative_error(n) + 0x1p-23) * std::abs(expected[i]));
         kernels->rms_norm(x.data(), weight.data(), n, 1e-5f, x.data());
+        CHECK(same_bits(x, y));  // in place
+      }
+    }
+  }
+}
+
+TEST_CASE("layer_norm stays within its error bound", "[layer_norm]") {
+  for (const table* kernels : tested_tables()) {
+    for (const std::uint32_t n : {1u, 7u, 8u, 31u, 32u, 100u, 384u, 4096u}) {
+      for (const auto& [size, offset] : {std::pair{1e-12f, 0.0f}, {1.0f, 0.0f}, {1.0f, 100.0f}, {1e15f, 1e15f}}) {
+        CAPTURE(kernels->isa, n, size, offset);
+        constexpr float epsilon = 1e-12f;
+        random_stream random(n);
+        std::vector<float> x = random_floats(random, n, size);
+        for (float& value : x)
+          value += offset;
+        const std::vector<float> weight = random_floats(random, n);
+        const std::vector<float> bias = random_floats(random, n);
+        double mean = 0, variance = 0, largest = 0;
+        for (const float value : x)
+          mean += double{value} / n;
+        for (const float value : x) {
+          variance += (value - mean) * (value - mean) / n;
+          largest = std::max(largest, std::abs(double{value}));
+        }
+        const double deviation = std::sqrt(variance + double{epsilon});
+        std::vector<float> y(n);
+        kernels->layer_norm(x.data(), weight.data(), bias.data(), n, epsilon, y.data());
+        for (std::uint32_t i = 0; i < n; ++i) {
+          const double normed = (x[i] - mean) / deviation;
+          const double bound = layer_norm_error_bound(n, normed, std::abs(double{weight[i]}), std::abs(double{bias[i]}),
+                                                      largest / deviation);
+          REQUIRE(std::abs(y[i] - (normed * double{weight[i]} + double{bias[i]})) <= bound);
+        }
+        kernels->layer_norm(x.data(), weight.data(), bias.data(), n, epsilon, x.data());
         CHECK(same_bits(x, y));  // in place
       }
     }
@@ -116,7 +153,27 @@ TEST_CASE("gelu_mul stays within its error bound", "[gelu_mul]") {
   }
 }
 
-TEST_CASE("an element of silu_mul, gelu_mul and add does not depend on where a row is cut", "[add][rule5]") {
+TEST_CASE("gelu stays within its error bound, in place too", "[gelu]") {
+  std::vector<float> x;
+  for (int i = -20000; i <= 20000; ++i)
+    x.push_back(static_cast<float>(i) * 0.001f);
+  x.insert(x.end(), {0.0f, -0.0f, 1e-30f, -1e-30f, 3e38f, -3e38f, -13.3f, -14.5f});
+  for (const table* kernels : tested_tables()) {
+    std::vector<float> y(x.size());
+    kernels->gelu(x.data(), x.size(), y.data());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double exact = double{x[i]} * 0.5 * std::erfc(-double{x[i]} / std::sqrt(2.0));
+      CAPTURE(kernels->isa, x[i], y[i], exact);
+      REQUIRE(std::abs(y[i] - exact) <=
+              gelu_relative_error(double{x[i]}) * std::abs(exact) + gelu_absolute_error * std::abs(x[i]));
+    }
+    std::vector<float> in_place = x;
+    kernels->gelu(in_place.data(), x.size(), in_place.data());
+    CHECK(same_bits(in_place, y));
+  }
+}
+
+TEST_CASE("an element of silu_mul, gelu_mul, gelu and add does not depend on where a row is cut", "[add][rule5]") {
   constexpr std::size_t n = 77;
   random_stream random(4);
   const std::vector<float> gate = random_floats(random, n, 3.0f);
@@ -124,7 +181,8 @@ TEST_CASE("an element of silu_mul, gelu_mul and add does not depend on where a r
   std::vector<float> sum_expected = up;
   reference().add(gate.data(), n, sum_expected.data());
   for (const table* kernels : tested_tables()) {
-    std::vector<float> whole(n), whole_gelu(n);
+    std::vector<float> whole(n), whole_gelu(n), whole_exact(n);
+    kernels->gelu(gate.data(), n, whole_exact.data());
     kernels->silu_mul(gate.data(), up.data(), n, whole.data());
     kernels->gelu_mul(gate.data(), up.data(), n, whole_gelu.data());
     for (std::size_t cut = 0; cut <= n; ++cut) {
@@ -136,6 +194,9 @@ TEST_CASE("an element of silu_mul, gelu_mul and add does not depend on where a r
       kernels->gelu_mul(gate.data(), up.data(), cut, parts.data());
       kernels->gelu_mul(gate.data() + cut, up.data() + cut, n - cut, parts.data() + cut);
       REQUIRE(same_bits(parts, whole_gelu));
+      kernels->gelu(gate.data(), cut, parts.data());
+      kernels->gelu(gate.data() + cut, n - cut, parts.data() + cut);
+      REQUIRE(same_bits(parts, whole_exact));
       std::vector<float> sum = up;
       kernels->add(gate.data(), cut, sum.data());
       kernels->add(gate.data() + cut, n - cut, sum.data() + cut);

@@ -38,7 +38,7 @@ TEST_CASE("every table has every operation and rows of whole cache lines", "[tab
     CAPTURE(one->isa);
     CHECK((one->packed_bytes && one->pack_linear && one->activation_format_for && one->activation_bytes));
     CHECK((one->prepare_activations && one->linear && one->dequantize_row));
-    CHECK((one->rms_norm && one->rope && one->silu_mul && one->gelu_mul && one->add));
+    CHECK((one->rms_norm && one->layer_norm && one->rope && one->silu_mul && one->gelu_mul && one->gelu && one->add));
     CHECK((one->store_kv && one->attention && one->attention_scratch_bytes && one->argmax && one->log_sum_exp));
     CHECK(one->output_tile > 0);
     for (const weight_type type : weight_types)

@@ -8,11 +8,6 @@
 namespace troupe::kernels::avx2 {
 namespace {
 
-/// Lanes 0 .. n - 1 set.
-__m256i lane_mask(std::size_t n) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
 /// x / (1 + e^minus_z)
 __m256 gated(__m256 x, __m256 minus_z) {
   return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), exponential(minus_z)));

@@ -49,9 +49,11 @@ void linear_f16(const linear_args& args);
 void linear_bf16(const linear_args& args);
 
 void rms_norm(const float* x, const float* weight, std::uint32_t n, float epsilon, float* y);
+void layer_norm(const float* x, const float* weight, const float* bias, std::uint32_t n, float epsilon, float* y);
 void rope(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing pairing, const float* cosine_sine);
 void silu_mul(const float* gate, const float* up, std::size_t n, float* y);
 void gelu_mul(const float* gate, const float* up, std::size_t n, float* y);
+void gelu(const float* x, std::size_t n, float* y);
 void add(const float* x, std::size_t n, float* y);
 /// y = e^x, as silu_mul and attention compute it; for the test of its error.
 void exponential(const float* x, std::size_t n, float* y);

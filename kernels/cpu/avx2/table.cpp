@@ -18,9 +18,11 @@ const table& avx2_table() {
       .linear = avx2::linear,
       .dequantize_row = plain::dequantize_row,  // once a token: no need for speed
       .rms_norm = avx2::rms_norm,
+      .layer_norm = avx2::layer_norm,
       .rope = avx2::rope,
       .silu_mul = avx2::silu_mul,
       .gelu_mul = avx2::gelu_mul,
+      .gelu = avx2::gelu,
       .add = avx2::add,
       .store_kv = avx2::store_kv,
       .attention = avx2::attention,

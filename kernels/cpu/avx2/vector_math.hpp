@@ -1,5 +1,8 @@
-// exp of eight floats, and sums and maxima across lanes in a fixed order. For files compiled with -mavx2 only.
+// exp of eight floats, masks for the end of a row, and sums and maxima across lanes in a fixed order. For files
+// compiled with -mavx2 only.
 #pragma once
+
+#include <cstddef>
 
 #include <immintrin.h>
 
@@ -30,6 +33,11 @@ inline __m256 exponential(__m256 x) {
   const __m256i bias = _mm256_set1_epi32(127);
   const auto power = [&](__m256i e) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(e, bias), 23)); };
   return _mm256_mul_ps(_mm256_mul_ps(p, power(half)), power(_mm256_sub_epi32(exponent, half)));
+}
+
+/// Lanes 0 .. n - 1 set.
+inline __m256i lane_mask(std::size_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 inline float sum_of_lanes(__m256 x) {

@@ -1,6 +1,8 @@
-// The plain forms of rms_norm, rope, silu_mul, gelu_mul and add: each is the formula of its contract, in double.
+// The plain forms of rms_norm, layer_norm, rope, silu_mul, gelu_mul, gelu and add: each is the formula of its contract, in double.
 #include "kernels/ops/add.hpp"
+#include "kernels/ops/gelu.hpp"
 #include "kernels/ops/gelu_mul.hpp"
+#include "kernels/ops/layer_norm.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
 #include "kernels/ops/silu_mul.hpp"
@@ -16,6 +18,19 @@ void rms_norm(const float* x, const float* weight, std::uint32_t n, float epsilo
   const double inverse = 1.0 / std::sqrt(squares / n + double{epsilon});
   for (std::uint32_t i = 0; i < n; ++i)
     y[i] = static_cast<float>(double{x[i]} * inverse * double{weight[i]});
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, std::uint32_t n, float epsilon, float* y) {
+  double sum = 0;
+  for (std::uint32_t i = 0; i < n; ++i)
+    sum += double{x[i]};
+  const double mean = sum / n;
+  double squares = 0;
+  for (std::uint32_t i = 0; i < n; ++i)
+    squares += (double{x[i]} - mean) * (double{x[i]} - mean);
+  const double inverse = 1.0 / std::sqrt(squares / n + double{epsilon});
+  for (std::uint32_t i = 0; i < n; ++i)
+    y[i] = static_cast<float>((double{x[i]} - mean) * inverse * double{weight[i]} + double{bias[i]});
 }
 
 void rope(float* x, std::uint32_t n_heads, std::uint32_t head_dim, rope_pairing pairing, const float* cosine_sine) {
@@ -47,6 +62,12 @@ void gelu_mul(const float* gate, const float* up, std::size_t n, float* y) {
     const double z = 2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
     y[i] = static_cast<float>(x / (1.0 + std::exp(-z)) * double{up[i]});
   }
+}
+
+void gelu(const float* x, std::size_t n, float* y) {
+  // Phi(x) is half of erfc(-x / sqrt(2)), which does not cancel where erf is near -1.
+  for (std::size_t i = 0; i < n; ++i)
+    y[i] = static_cast<float>(double{x[i]} * 0.5 * std::erfc(-double{x[i]} * M_SQRT1_2));
 }
 
 void add(const float* x, std::size_t n, float* y) {

@@ -2,7 +2,9 @@
 
 #include "kernels/ops/add.hpp"
 #include "kernels/ops/attention.hpp"
+#include "kernels/ops/gelu.hpp"
 #include "kernels/ops/gelu_mul.hpp"
+#include "kernels/ops/layer_norm.hpp"
 #include "kernels/ops/linear.hpp"
 #include "kernels/ops/rms_norm.hpp"
 #include "kernels/ops/rope.hpp"
@@ -23,9 +25,11 @@ const table& reference() {
       .linear = plain::linear,
       .dequantize_row = plain::dequantize_row,
       .rms_norm = plain::rms_norm,
+      .layer_norm = plain::layer_norm,
       .rope = plain::rope,
       .silu_mul = plain::silu_mul,
       .gelu_mul = plain::gelu_mul,
+      .gelu = plain::gelu,
       .add = plain::add,
       .store_kv = plain::store_kv,
       .attention = plain::attention,
