@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   add_chat_verb(app, exit_code);
   add_model_verb(app, exit_code);
   add_tokenize_verb(app, exit_code);
+  add_embed_verb(app, exit_code);
   add_bench_verb(app, exit_code);
   add_eval_verb(app, exit_code);
   add_config_verb(app, exit_code);

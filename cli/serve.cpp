@@ -7,6 +7,7 @@
 #include "cli/settings.hpp"
 #include "cli/status_line.hpp"
 #include "cli/verbs.hpp"
+#include "runtime/embedding/embedding_worker.hpp"
 #include "runtime/http/server.hpp"
 #include "runtime/observe/log.hpp"
 #include "runtime/observe/metrics.hpp"
@@ -50,6 +51,22 @@ result<serve_options> read_options(const serve_arguments& arguments) {
                           "--api-key or --api-key-file, or listen on 127.0.0.1.",
                       "host");
   return options;
+}
+
+/// Of the setting embedding-model; without it the names are empty and the service null.
+result<openai::served_embeddings> start_embeddings(const serve_options& options) {
+  openai::served_embeddings served;
+  if (options.embedding_model.empty()) return served;
+  const auto folder = resolve_model(options.embedding_model);
+  if (!folder) return folder.error();
+  auto worker = embedding_worker::start({.folder = *folder, .isa = options.node.isa, .threads = options.node.threads});
+  if (!worker) return worker.error();
+  // By what people type, as the other model.
+  const std::filesystem::path given(options.embedding_model);
+  served.names = {given.has_filename() ? given.filename().string() : given.parent_path().filename().string()};
+  served.service = *std::move(worker);
+  served.created = static_cast<std::int64_t>(std::time(nullptr));
+  return served;
 }
 
 openai::endpoint_parts make_parts(const serve_options& options, node& running) {
@@ -117,7 +134,11 @@ int serve(const serve_arguments& arguments) {
   endpoint_options.allowed_origins = options->allowed_origins;
   endpoint_options.version = version();
   endpoint_options.fingerprint = "troupe-" + std::string(version()) + "-" + std::string(commit());
-  openai::endpoint endpoint(endpoint_options, make_parts(*options, **running));
+  auto parts = make_parts(*options, **running);
+  auto embeddings = start_embeddings(*options);
+  if (!embeddings) return fail(embeddings.error());
+  parts.embeddings = *std::move(embeddings);
+  openai::endpoint endpoint(endpoint_options, std::move(parts));
   http::server server(
       options->http, [&](auto request, auto stream) { endpoint.handle(std::move(request), std::move(stream)); },
       openai::format_server_refusal);

@@ -28,6 +28,7 @@ struct serve_options {
   http::options http;
   std::string model;  // as given: a path or the name of a pulled model
   std::vector<std::string> served_model_names;
+  std::string embedding_model;  // as given; empty: none
   std::vector<std::string> api_keys;
   std::vector<std::string> allowed_origins;
   std::string metrics_compat;  // "", "vllm"

@@ -7,37 +7,6 @@
 namespace troupe::openai {
 namespace {
 
-constexpr std::string_view prompt_forms =
-    "prompt must be a string, an array of strings, an array of token ids or an array of arrays of token ids.";
-
-void read_prompts(field_reader& reader, const request_limits& limits, std::vector<prompt_input>& prompts) {
-  const json* prompt = reader.find("prompt");
-  if (prompt == nullptr) return reader.refuse("prompt", prompt_forms);
-  if (prompt->is_string()) {
-    prompts.emplace_back(prompt->get<std::string>());
-    return;
-  }
-  if (!prompt->is_array() || prompt->empty()) return reader.refuse("prompt", prompt_forms);
-  if (prompt->front().is_number()) {
-    prompts.emplace_back(read_token_ids(reader, *prompt, "prompt"));
-    return;
-  }
-  if (prompt->size() > limits.prompts)
-    return reader.refuse("prompt", "prompt must have at most " + std::to_string(limits.prompts) +
-                                       " prompts, but it has " + std::to_string(prompt->size()) + ".");
-  for (std::size_t i = 0; i < prompt->size() && reader.ok(); ++i) {
-    const json& item = (*prompt)[i];
-    const std::string name = "prompt[" + std::to_string(i) + "]";
-    if (item.type() != prompt->front().type() || !(item.is_string() || item.is_array())) {
-      reader.refuse(name, prompt_forms);
-    } else if (item.is_string()) {
-      prompts.emplace_back(item.get<std::string>());
-    } else {
-      prompts.emplace_back(read_token_ids(reader, item, name));
-    }
-  }
-}
-
 // best_of = n is what the client gets anyway; more would need scores that nobody sees.
 void read_best_of(field_reader& reader, std::uint32_t n) {
   std::optional<std::uint32_t> best_of;
@@ -62,13 +31,44 @@ std::vector<token_id> read_token_ids(field_reader& reader, const json& list, con
   return tokens;
 }
 
+void read_prompts(field_reader& reader, const std::string& field, std::size_t most,
+                  std::vector<prompt_input>& prompts) {
+  const std::string forms =
+      field + " must be a string, an array of strings, an array of token ids or an array of arrays of token ids.";
+  const json* prompt = reader.find(field);
+  if (prompt == nullptr) return reader.refuse(field, forms);
+  if (prompt->is_string()) {
+    prompts.emplace_back(prompt->get<std::string>());
+    return;
+  }
+  if (!prompt->is_array() || prompt->empty()) return reader.refuse(field, forms);
+  if (prompt->front().is_number()) {
+    prompts.emplace_back(read_token_ids(reader, *prompt, field));
+    return;
+  }
+  if (prompt->size() > most)
+    return reader.refuse(field, field + " must have at most " + std::to_string(most) + " " + field + "s, but it has " +
+                                    std::to_string(prompt->size()) + ".");
+  for (std::size_t i = 0; i < prompt->size() && reader.ok(); ++i) {
+    const json& item = (*prompt)[i];
+    const std::string name = field + "[" + std::to_string(i) + "]";
+    if (item.type() != prompt->front().type() || !(item.is_string() || item.is_array())) {
+      reader.refuse(name, forms);
+    } else if (item.is_string()) {
+      prompts.emplace_back(item.get<std::string>());
+    } else {
+      prompts.emplace_back(read_token_ids(reader, item, name));
+    }
+  }
+}
+
 result<completion_request> parse_completion_request(const json& body, const request_limits& limits,
                                                     generation_fields defaults) {
   completion_request request;
   request.common = std::move(defaults);
   sampling_params& sampling = request.common.sampling;
   field_reader reader(body);
-  read_prompts(reader, limits, request.prompts);
+  read_prompts(reader, "prompt", limits.prompts, request.prompts);
   read_generation_fields(reader, limits, request.common);
   reader.read("max_tokens", request.common.max_tokens, 0, std::numeric_limits<std::int32_t>::max());
   reader.read("echo", request.echo);

@@ -24,6 +24,9 @@ inline constexpr std::uint32_t default_completion_tokens = 16;
 result<completion_request> parse_completion_request(const json& body, const request_limits& limits,
                                                     generation_fields defaults);
 
+/// A field that is one prompt or an array of at most `most`.
+void read_prompts(field_reader& reader, const std::string& field, std::size_t most, std::vector<prompt_input>& prompts);
+
 /// An array of token ids. Empty if it holds anything else; `reader` then has the error.
 std::vector<token_id> read_token_ids(field_reader& reader, const json& list, const std::string& name);
 

@@ -4,6 +4,8 @@
 #include "base/random.hpp"
 #include "runtime/openai/answer.hpp"
 #include "runtime/openai/client_identity.hpp"
+#include "runtime/openai/embedding_answer.hpp"
+#include "runtime/openai/embedding_request.hpp"
 #include "runtime/openai/information.hpp"
 #include "runtime/openai/objective.hpp"
 #include "runtime/openai/openapi_document.hpp"
@@ -74,11 +76,12 @@ endpoint::endpoint(endpoint_options options, endpoint_parts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       cors_(options_.allowed_origins),
-      openapi_document_(make_openapi_document(parts_.model, options_.limits, options_.version)),
+      openapi_document_(make_openapi_document(parts_.model, parts_.embeddings, options_.limits, options_.version)),
       random_seed_(random_seed()),
       queue_(options_.preparation_jobs) {
   TROUPE_ASSERT(parts_.service && parts_.model.vocabulary, "an endpoint needs a service and a tokenizer");
   TROUPE_ASSERT(!parts_.model.names.empty(), "a served model has a name");
+  TROUPE_ASSERT(!parts_.embeddings.service || !parts_.embeddings.names.empty(), "a served model has a name");
 }
 
 std::uint64_t endpoint::fresh_random() {
@@ -128,9 +131,9 @@ void endpoint::handle_unrouted(const http::request& request, reply& out) {
 void endpoint::answer_get(route_id id, std::string_view rest, reply& out) {
   switch (id) {
     case route_id::models:
-      return out.send(list_models(parts_.model));
+      return out.send(list_models(parts_.model, parts_.embeddings));
     case route_id::model:
-      return send_or_refuse(out, describe_model(parts_.model, rest));
+      return send_or_refuse(out, describe_model(parts_.model, parts_.embeddings, rest));
     case route_id::tokenizer_info:
       return out.send(describe_tokenizer(parts_.model));
     case route_id::version:
@@ -173,13 +176,26 @@ void endpoint::prepare_guarded(call& made) {
 }
 
 void endpoint::prepare(call& made) {
-  if (made.id == route_id::embeddings)
-    return made.out->refuse(make_error(errc::unsupported, "This model makes no embeddings.", "model"));
+  if (made.id == route_id::embeddings) return embed(made);
   if (made.id == route_id::chat_completions || made.id == route_id::completions) return generate(made);
   const auto body = parse_json_object(made.request.body);
   if (!body) return made.out->refuse(body.error());
   const auto answer_with = made.id == route_id::tokenize ? tokenize : detokenize;
   send_or_refuse(*made.out, answer_with(*body, parts_.model, options_.limits));
+}
+
+void endpoint::embed(call& made) {
+  const served_embeddings& served = parts_.embeddings;
+  if (!served.service) return made.out->refuse(no_embeddings());
+  const auto body = parse_json_object(made.request.body);
+  if (!body) return made.out->refuse(body.error());
+  auto request = parse_embedding_request(*body, options_.limits, served.service->dimensions());
+  if (!request) return made.out->refuse(request.error());
+  made.out->note_user(request->user);
+  if (const auto known = check_embedding_model(served, parts_.model, request->model); !known)
+    return made.out->refuse(known.error());
+  std::string name = request->model.empty() ? served.names.front() : request->model;
+  embedding_answer::begin(*std::move(request), std::move(name), *served.service, made.out);
 }
 
 void endpoint::generate(call& made) {

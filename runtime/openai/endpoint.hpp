@@ -13,6 +13,7 @@
 #include "runtime/openai/reply.hpp"
 #include "runtime/openai/request_limits.hpp"
 #include "runtime/openai/routes.hpp"
+#include "runtime/openai/served_embeddings.hpp"
 #include "runtime/openai/served_model.hpp"
 
 #include <atomic>
@@ -41,6 +42,7 @@ struct endpoint_options {
 struct endpoint_parts {
   std::shared_ptr<generation_service> service;
   served_model model;
+  served_embeddings embeddings;
   std::function<std::string()> expose_metrics;  // Prometheus text
   std::function<std::optional<http::response>(std::string_view path)> find_page_asset;
   record_sink on_request;  // one record an HTTP request
@@ -68,6 +70,7 @@ class endpoint {
   void prepare(call& made);
   void prepare_guarded(call& made);
   void generate(call& made);
+  void embed(call& made);
   std::uint64_t fresh_random();
 
   const endpoint_options options_;

@@ -3,6 +3,8 @@
 #include "base/utf8.hpp"
 #include "runtime/openai/json_text.hpp"
 
+#include <algorithm>
+
 namespace troupe::openai {
 namespace {
 
@@ -12,32 +14,50 @@ http::response with_body(std::string body) {
   return response;
 }
 
-void append_model(std::string& out, const served_model& model, std::string_view name) {
+void append_model(std::string& out, std::string_view name, std::string_view root, std::int64_t created,
+                  std::uint32_t max_tokens) {
   out += "{\"id\":";
   append_json_string(out, name);
   out += ",\"object\":\"model\",\"created\":";
-  append_json_integer(out, model.created);
+  append_json_integer(out, created);
   out += ",\"owned_by\":\"troupe\",\"root\":";
-  append_json_string(out, model.names.front());
+  append_json_string(out, root);
   out += ",\"parent\":null,\"max_model_len\":";
-  append_json_integer(out, model.context_length);
+  append_json_integer(out, max_tokens);
   out += '}';
+}
+
+void append_model(std::string& out, const served_model& model, std::string_view name) {
+  append_model(out, name, model.names.front(), model.created, model.context_length);
+}
+
+void append_model(std::string& out, const served_embeddings& embeddings, std::string_view name) {
+  append_model(out, name, embeddings.names.front(), embeddings.created, embeddings.service->max_tokens());
 }
 
 }  // namespace
 
-http::response list_models(const served_model& model) {
+http::response list_models(const served_model& model, const served_embeddings& embeddings) {
   std::string out = "{\"object\":\"list\",\"data\":[";
   for (const auto& name : model.names) {
     if (&name != &model.names.front()) out += ',';
     append_model(out, model, name);
   }
+  for (const auto& name : embeddings.names) {
+    out += ',';
+    append_model(out, embeddings, name);
+  }
   return with_body(out += "]}");
 }
 
-result<http::response> describe_model(const served_model& model, std::string_view name) {
-  if (const auto known = check_model_name(model, name); !known) return known.error();
+result<http::response> describe_model(const served_model& model, const served_embeddings& embeddings,
+                                      std::string_view name) {
   std::string out;
+  if (std::ranges::find(embeddings.names, name) != embeddings.names.end()) {
+    append_model(out, embeddings, name);
+    return with_body(std::move(out));
+  }
+  if (const auto known = check_model_name(model, name); !known) return known.error();
   append_model(out, model, name);
   return with_body(std::move(out));
 }

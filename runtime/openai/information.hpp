@@ -3,6 +3,7 @@
 
 #include "base/generation_service.hpp"
 #include "runtime/http/server.hpp"
+#include "runtime/openai/served_embeddings.hpp"
 #include "runtime/openai/served_model.hpp"
 
 #include <string>
@@ -10,8 +11,9 @@
 
 namespace troupe::openai {
 
-http::response list_models(const served_model& model);
-result<http::response> describe_model(const served_model& model, std::string_view name);
+http::response list_models(const served_model& model, const served_embeddings& embeddings);
+result<http::response> describe_model(const served_model& model, const served_embeddings& embeddings,
+                                      std::string_view name);
 
 /// The special tokens' texts, as at vLLM's /tokenizer_info: with it and /tokenize, lm-eval needs no tokenizer of its
 /// own.

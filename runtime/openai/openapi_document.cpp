@@ -25,12 +25,22 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
-std::string make_openapi_document(const served_model& model, const request_limits& limits, std::string_view version) {
+std::string make_openapi_document(const served_model& model, const served_embeddings& embeddings,
+                                  const request_limits& limits, std::string_view version) {
   std::string document(reinterpret_cast<const char*>(openapi_json), openapi_json_size);
-  std::string names = "[null";
-  for (const auto& name : model.names)
-    names += "," + quoted(name);
-  put(document, "model_names", names + "]");
+  const auto names_of = [](const std::vector<std::string>& names) {
+    std::string out = "[null";
+    for (const auto& name : names)
+      out += "," + quoted(name);
+    return out + "]";
+  };
+  put(document, "model_names", names_of(model.names));
+  put(document, "embedding_model_names", names_of(embeddings.names));
+  put(document, "max_embedding_token_id",
+      std::to_string(embeddings.service ? embeddings.service->vocabulary_size() - 1 : 0));
+  put(document, "max_embedding_tokens", std::to_string(embeddings.service ? embeddings.service->max_tokens() : 1));
+  put(document, "max_dimensions", std::to_string(embeddings.service ? embeddings.service->dimensions() : 1));
+  put(document, "max_embedding_inputs", std::to_string(limits.embedding_inputs));
   put(document, "version", quoted(version));
   put(document, "max_token_id", std::to_string(model.vocabulary->vocabulary_size() - 1));
   put(document, "max_n", std::to_string(limits.n));

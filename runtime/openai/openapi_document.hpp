@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/openai/request_limits.hpp"
+#include "runtime/openai/served_embeddings.hpp"
 #include "runtime/openai/served_model.hpp"
 
 #include <string>
@@ -10,6 +11,7 @@
 
 namespace troupe::openai {
 
-std::string make_openapi_document(const served_model& model, const request_limits& limits, std::string_view version);
+std::string make_openapi_document(const served_model& model, const served_embeddings& embeddings,
+                                  const request_limits& limits, std::string_view version);
 
 }  // namespace troupe::openai

@@ -7,11 +7,12 @@
 namespace troupe::openai {
 
 struct request_limits {
-  std::uint32_t n = 8;            // choices of one prompt
-  std::size_t prompts = 64;       // of one completions request
-  std::size_t choices = 128;      // prompts times n: streams of one request
-  std::size_t stop_strings = 16;  // OpenAI allows 4
-  std::size_t stop_bytes = 1024;  // of each
+  std::uint32_t n = 8;                  // choices of one prompt
+  std::size_t prompts = 64;             // of one completions request
+  std::size_t embedding_inputs = 2048;  // of one request, as OpenAI's
+  std::size_t choices = 128;            // prompts times n: streams of one request
+  std::size_t stop_strings = 16;        // OpenAI allows 4
+  std::size_t stop_bytes = 1024;        // of each
   std::size_t stop_tokens = 64;
   std::size_t logit_bias = 1024;
   std::int32_t logprobs = 20;  // alternatives beside the chosen token
