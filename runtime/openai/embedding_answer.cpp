@@ -2,6 +2,7 @@
 
 #include "runtime/openai/json_text.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>

@@ -19,8 +19,11 @@ struct served_embeddings {
   std::int64_t created = 0;                    // seconds since 1970, for /v1/models
 };
 
+/// What a server without a service says.
+error no_embeddings();
+
 /// Success if embeddings can be asked of the model of this name. Empty means the one served. Errors, with param
-/// "model": unsupported, there is no such service or the name is that of `generates`; not_found.
+/// "model": unsupported, if the name is that of `generates`; not_found.
 result<> check_embedding_model(const served_embeddings& served, const served_model& generates, std::string_view name);
 
 }  // namespace troupe::openai
