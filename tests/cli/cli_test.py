@@ -113,7 +113,7 @@ class Verbs(unittest.TestCase):
     def test_help_of_every_verb(self):
         code, out, _ = troupe("--help")
         self.assertEqual(code, DONE)
-        for verb in "serve run chat model tokenize bench eval config doctor completion version".split():
+        for verb in "serve run chat model tokenize embed bench eval config doctor completion version".split():
             self.assertIn(f"\n  {verb} ", out)
             self.assertEqual(troupe(verb, "--help")[0], DONE)
 

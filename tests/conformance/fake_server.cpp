@@ -4,6 +4,7 @@
 //   fake_server [PORT] [MICROSECONDS_BETWEEN_TOKENS]
 //
 // Prints its URL and serves until its input ends.
+#include "../openai/fake_embeddings.hpp"
 #include "../openai/fake_text.hpp"
 #include "babbling_service.hpp"
 #include "runtime/http/server.hpp"
@@ -32,6 +33,8 @@ int main(int argc, char** argv) {
   parts.model.vocabulary = vocabulary;
   parts.model.chat = std::make_shared<testing::chatml_template>();
   parts.model.context_length = 8192;
+  parts.embeddings.names = {"bytes"};
+  parts.embeddings.service = std::make_shared<testing::byte_embeddings>();
   parts.expose_metrics = [service] {
     return "# TYPE troupe_requests_running gauge\ntroupe_requests_running " +
            std::to_string(service->status().requests_running) + "\n";

@@ -224,8 +224,29 @@ def errors_have_their_classes(client, model):
     refused(bad, lambda: create(model=model, messages=ask("x " * 200_000)), code="context_length_exceeded")
     refused(bad, lambda: client.completions.create(model=model, prompt="x", suffix="y"), param="suffix")
     refused(bad, lambda: client.completions.create(model=model, prompt=[10**9]), param="prompt")
-    refused(bad, lambda: client.embeddings.create(model=model, input="x"), code="unsupported_value")
+    refused(bad, lambda: client.embeddings.create(model=model, input="x"), code="unsupported_value", param="model")
     refused(missing, lambda: client.post("/nothing", body={}, cast_to=object), code="not_found")
+
+
+@test
+def embeddings(client, model):
+    others = [served.id for served in client.models.list() if served.id != model]
+    if not others:
+        return  # a server without such a model; what it says is tested above
+    texts = ["The sea is blue.", "The ocean is blue.", "Interest rates rose."]
+    made = client.embeddings.create(model=others[0], input=texts)  # in base64, as the client asks unless told otherwise
+    assert made.object == "list" and made.model == others[0] and [item.index for item in made.data] == [0, 1, 2]
+    assert made.usage.prompt_tokens == made.usage.total_tokens > len(texts)
+    vectors = [item.embedding for item in made.data]
+    assert all(abs(math.hypot(*vector) - 1) < 1e-5 for vector in vectors)
+    plain = client.embeddings.create(model=others[0], input=texts[1], encoding_format="float").data[0].embedding
+    assert plain == vectors[1], "alone and in company, in numbers and in base64, a text has the same vector"
+    shorter = client.embeddings.create(model=others[0], input=texts[1], dimensions=4).data[0].embedding
+    assert len(shorter) == 4 and abs(math.hypot(*shorter) - 1) < 1e-5
+    bad = openai.BadRequestError
+    refused(bad, lambda: client.embeddings.create(model=others[0], input=""), type="invalid_request_error")
+    refused(bad, lambda: client.embeddings.create(model=others[0], input="x " * 10_000), code="context_length_exceeded")
+    refused(bad, lambda: client.embeddings.create(model=others[0], input="x", dimensions=10**6), param="dimensions")
 
 
 @test
