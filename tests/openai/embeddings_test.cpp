@@ -15,6 +15,7 @@ struct embedding_stage : stage {
   std::shared_ptr<byte_embeddings> embedder = std::make_shared<byte_embeddings>();
 
   embedding_stage() {
+    options.inline_bytes = 1 << 20;  // all on this thread
     parts.embeddings.names = {"bytes"};
     parts.embeddings.service = embedder;
     parts.embeddings.created = 1700000001;
