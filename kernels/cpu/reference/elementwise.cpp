@@ -1,4 +1,5 @@
-// The plain forms of rms_norm, layer_norm, rope, silu_mul, gelu_mul, gelu and add: each is the formula of its contract, in double.
+// The plain forms of rms_norm, layer_norm, rope, silu_mul, gelu_mul, gelu and add: each is the formula of its contract,
+// in double.
 #include "kernels/ops/add.hpp"
 #include "kernels/ops/gelu.hpp"
 #include "kernels/ops/gelu_mul.hpp"
