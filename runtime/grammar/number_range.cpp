@@ -43,8 +43,8 @@ bool is_less_whole(const std::string& a, const std::string& b) {
 // has to be kept to.
 class magnitude_writer {
  public:
-  magnitude_writer(rule_set& rules, json_shapes& shapes, bool only_integers)
-      : rules_(rules), shapes_(shapes), only_integers_(only_integers) {}
+  magnitude_writer(rule_set& rules, json_shapes& shapes, bool only_integers, std::uint32_t max_fraction)
+      : rules_(rules), shapes_(shapes), only_integers_(only_integers), max_fraction_(max_fraction) {}
 
   expression_id between(const number_bound& low, const number_bound& high) {
     if (only_integers_) return integers(low, high);
@@ -112,7 +112,7 @@ class magnitude_writer {
   }
 
   expression_id any_fraction() {
-    return rules_.optional(rules_.sequence({rules_.literal("."), shapes_.digits(1, max_fraction_digits)}));
+    return rules_.optional(rules_.sequence({rules_.literal("."), shapes_.digits(1, max_fraction_)}));
   }
 
   // The point and what follows it, or nothing; bounds that are null do not bind.
@@ -130,7 +130,7 @@ class magnitude_writer {
 
   // At least one more digit.
   expression_id fraction_digits(const number_bound* low, const number_bound* high, std::size_t at) {
-    if (at >= max_fraction_digits) return never();
+    if (at >= max_fraction_) return never();
     if (low != nullptr && at >= low->at.fraction.size() && !low->exclusive) low = nullptr;  // it is kept to already
     const auto digit_of = [&](const number_bound& bound) {
       return at < bound.at.fraction.size() ? bound.at.fraction[at] : '0';
@@ -139,7 +139,7 @@ class magnitude_writer {
       const auto* low_next = low_still ? low : nullptr;
       const auto* high_next = high_still ? high : nullptr;
       if (low_next == nullptr && high_next == nullptr)
-        return shapes_.digits(0, max_fraction_digits - 1 - static_cast<std::uint32_t>(at));
+        return shapes_.digits(0, max_fraction_ - 1 - static_cast<std::uint32_t>(at));
       std::vector<expression_id> ways;
       if (may_end(low_next, high_next, at + 1)) ways.push_back(rules_.literal(""));
       ways.push_back(fraction_digits(low_next, high_next, at + 1));
@@ -152,7 +152,18 @@ class magnitude_writer {
   rule_set& rules_;
   json_shapes& shapes_;
   bool only_integers_;
+  std::uint32_t max_fraction_;
 };
+
+// Most readers make a double of a number, and 0.99999999999999999 is 1 there. A double tells decimals of 15 digits
+// apart, so no more are written next to a bound that must not be reached. Next to 0 there is no such danger.
+std::uint32_t fraction_beside(const std::optional<number_bound>& bound) {
+  constexpr std::size_t double_digits = 15;
+  if (!bound || !bound->exclusive || bound->at.is_zero()) return max_fraction_digits;
+  const std::size_t n_whole = std::min(bound->at.whole.size(), double_digits - 1);
+  const std::size_t n = std::max(double_digits - n_whole, bound->at.fraction.size() + 1);
+  return static_cast<std::uint32_t>(std::min<std::size_t>(n, max_fraction_digits));
+}
 
 // The bound without its sign, within what is ever written.
 number_bound magnitude(const number_bound& bound) {
@@ -210,7 +221,7 @@ bool is_less(const decimal& a, const decimal& b) {
 
 expression_id number_between(rule_set& rules, json_shapes& shapes, const std::optional<number_bound>& low,
                              const std::optional<number_bound>& high, bool only_integers) {
-  magnitude_writer writer(rules, shapes, only_integers);
+  magnitude_writer writer(rules, shapes, only_integers, std::min(fraction_beside(low), fraction_beside(high)));
   const auto between = [&](number_bound from, number_bound to) {
     if (is_less(largest().at, to.at)) to = largest();
     if (is_less(to.at, from.at)) return rules.choice({});

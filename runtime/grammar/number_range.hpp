@@ -27,7 +27,8 @@ struct number_bound {
   bool exclusive = false;
 };
 
-/// Numbers without exponents, of at most max_integer_digits and max_fraction_digits.
+/// Numbers without exponents, of at most max_integer_digits and max_fraction_digits; of fewer beside an exclusive
+/// bound, so that none becomes the bound when a double is made of it.
 expression_id number_between(rule_set& rules, json_shapes& shapes, const std::optional<number_bound>& low,
                              const std::optional<number_bound>& high, bool only_integers);
 

@@ -180,7 +180,7 @@ std::vector<bool> find_nullable(const rule_set& rules) {
     for_each_call(rules, rules.rule_at(id).body, [&](rule_id callee) { callers[callee].push_back(id); });
   for (auto& list : callers) {
     std::ranges::sort(list);
-    list.erase(std::ranges::unique(list).begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
   }
   std::vector<bool> nullable(rules.n_rules());
   std::vector<rule_id> waiting(rules.n_rules());

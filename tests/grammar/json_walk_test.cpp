@@ -2,39 +2,14 @@
 // (valijson, where it is installed) takes.
 #include "catch.hpp"
 #include "grammar/reading.hpp"
+#include "json_validator.hpp"
 
 #include <nlohmann/json.hpp>
-
-#if __has_include(<valijson/validator.hpp>)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wall"
-#pragma GCC diagnostic ignored "-Wextra"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#include <valijson/adapters/nlohmann_json_adapter.hpp>
-#include <valijson/schema.hpp>
-#include <valijson/schema_parser.hpp>
-#include <valijson/validator.hpp>
-#pragma GCC diagnostic pop
-#define TROUPE_HAS_VALIJSON 1
-#endif
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
-
-bool is_valid([[maybe_unused]] const nlohmann::json& schema_text, [[maybe_unused]] const nlohmann::json& value) {
-#ifdef TROUPE_HAS_VALIJSON
-  valijson::Schema schema;
-  valijson::SchemaParser(valijson::SchemaParser::kDraft7)
-      .populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_text), schema);
-  return valijson::Validator().validate(schema, valijson::adapters::NlohmannJsonAdapter(value), nullptr);
-#else
-  return true;
-#endif
-}
 
 std::vector<std::string> json_vocabulary() {
   std::vector<std::string> texts;
