@@ -12,11 +12,12 @@
 namespace troupe::bench {
 
 struct options {
-  std::filesystem::path model;   // a GGUF file
-  std::filesystem::path text;    // UTF-8 without control tokens, for the tokenizer
-  std::filesystem::path troupe;  // the binary that `serving` starts
-  std::string isa;               // kernel table; empty: the best
-  std::uint32_t threads = 0;     // 0: one for each processor
+  std::filesystem::path model;    // a GGUF file
+  std::filesystem::path text;     // UTF-8 without control tokens, for the tokenizer
+  std::filesystem::path schemas;  // JSON: [{"name": str, "schema": schema}, ...]
+  std::filesystem::path troupe;   // the binary that `serving` starts
+  std::string isa;                // kernel table; empty: the best
+  std::uint32_t threads = 0;      // 0: one for each processor
   std::uint32_t repeats = 5;
   std::uint32_t decode_tokens = 64;
   bool roofline = false;  // of engine: what the machine could do at most, beside each row
@@ -31,5 +32,7 @@ result<report> serving(const options& wanted);
 result<report> kernel_tables(const options& wanted);
 /// How fast text becomes tokens, on one thread.
 result<report> tokenizing(const options& wanted);
+/// What it costs to hold answers to JSON schemas.
+result<report> structured_output(const options& wanted);
 
 }  // namespace troupe::bench

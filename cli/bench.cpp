@@ -28,6 +28,7 @@ constexpr benchmark benchmarks[] = {
      bench::serving},
     {"kernels", "The kernels against what one core can read and multiply.", bench::kernel_tables},
     {"tokenizer", "How fast text becomes tokens.", bench::tokenizing},
+    {"structured-output", "What it costs to hold answers to JSON schemas.", bench::structured_output},
 };
 
 struct bench_arguments {
@@ -39,6 +40,7 @@ struct bench_arguments {
 void add_options(CLI::App& verb, bench_arguments& arguments) {
   auto& options = arguments.options;
   options.text = "../shared/data/wikitext2/valid.txt";
+  options.schemas = "tests/data/json_schemas.json";
   options.troupe = "/proc/self/exe";
   verb.add_option("MODEL", arguments.model, "A GGUF file or the name of a pulled model.")->capture_default_str();
   verb.add_option("--threads,-t", options.threads, "Threads that compute; 0: one for each processor.");
@@ -47,6 +49,9 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   verb.add_option("--decode-tokens", options.decode_tokens, "Tokens drawn in each decoding row of engine.")
       ->capture_default_str();
   verb.add_option("--text", options.text, "UTF-8 text for tokenizer.")->capture_default_str();
+  verb.add_option("--schemas", options.schemas,
+                  "JSON schemas for structured-output, as [{\"name\": …, \"schema\": …}].")
+      ->capture_default_str();
   verb.add_option("--json", arguments.json, "Write the claims to this file.");
   verb.add_flag("--roofline", options.roofline,
                 "Measure what this machine could do at most and say how near each row of engine comes.");

@@ -1,21 +1,22 @@
 // libFuzzer on grammars as they come with a request: whatever the text, it is compiled or refused with a sentence, and
-// what is compiled gives masks that agree with reading each token, and a way to the end. Nothing takes longer than 2 s.
-// It makes its own seeds, so it needs no corpus:
+// what is compiled gives masks that agree with reading each token, and a way to the end. No input takes longer than 2 s
+// (with sanitizers 60). It makes its own seeds, so it needs no corpus:
 //
 //   cmake --preset fuzz && ninja -C build/fuzz grammar_fuzzer
-//   build/fuzz/tests/fuzz/grammar_fuzzer -runs=200000 -max_len=4096 -timeout=5 -malloc_limit_mb=256
+//   build/fuzz/tests/fuzz/grammar_fuzzer -max_total_time=600 -max_len=2048 -timeout=100 -malloc_limit_mb=256
 //
-// The first byte says what the rest is: GBNF, a JSON schema, or a request's tools.
+// Thirty times as many inputs without sanitizers: add -D TROUPE_SANITIZE=fuzzer-no-link -B build/fuzz-fast to the first
+// command. The first byte says what the rest is: GBNF, a JSON schema, or a request's tools.
 #include "base/random.hpp"
 #include "grammar/reading.hpp"
 #include "grammar_texts.hpp"
 #include "runtime/grammar/grammar_matcher.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -26,8 +27,15 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
 namespace {
 
-constexpr int n_steps = 8;  // tokens of a walk
-constexpr std::chrono::seconds longest{2};
+constexpr int n_steps = 6;                   // tokens of a walk
+constexpr std::uint64_t one_checked_in = 6;  // masks: reading every token takes long
+
+// Seconds of this processor for one input. Sanitizers cost a factor of thirty on what a grammar may do at most.
+#if __has_feature(address_sanitizer)
+constexpr double longest = 60;
+#else
+constexpr double longest = 2;
+#endif
 
 // Of sixteen mutations one starts anew from a text that compiles, nine write a fragment into it, six are libFuzzer's.
 constexpr unsigned n_kinds = 16;
@@ -65,23 +73,14 @@ const std::shared_ptr<const token_set>& all_bytes_and_some_words() {
   return made;
 }
 
-/// The mask against each token read on its own. A token that the mask allows may be refused only when the grammar is so
-/// ambiguous that reading it passes a bound; all others agree.
+/// The mask against each token read on its own. A token that the mask allows may still be refused, when reading it
+/// alone passes a bound (grammar_matcher.hpp); one that it forbids may not be read.
 void check_mask(const grammar_state& state, std::span<const std::uint64_t> mask, const token_set& tokens) {
-  std::size_t refused = 0;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<token_id>(i);
     grammar_state after = state;
-    const bool accepted = after.accept(id);
-    const bool allowed = grammar::has_bit(mask, id);
-    if (accepted && !allowed) complain("the mask forbids a token that can be read");
-    if (allowed && !accepted) ++refused;
+    if (!grammar::has_bit(mask, id) && after.accept(id)) complain("the mask forbids a token that can be read");
   }
-  if (refused == 0) return;
-  // Past a bound of the reader: then the mask of a trial fails or its configurations are many. Tokens that were allowed
-  // for any other reason are a mistake.
-  if (state.bytes_to_end() == 0) return;
-  std::fprintf(stderr, "grammar_fuzzer: note: %zu tokens allowed and then refused\n", refused);
 }
 
 /// A byte leads nearer to the end, as the engine counts on when an answer has to end.
@@ -109,8 +108,10 @@ void walk(std::shared_ptr<const compiled_grammar> compiled, std::uint64_t seed) 
       if (made.error().message.empty()) complain("a mask fails without a word");
       return;
     }
-    check_mask(state, mask, *tokens);
-    check_way_out(state, *tokens);
+    if (random.below(one_checked_in) == 0) {
+      check_mask(state, mask, *tokens);
+      check_way_out(state, *tokens);
+    }
     std::vector<token_id> allowed;
     for (std::size_t i = 0; i < tokens->size(); ++i)
       if (grammar::has_bit(mask, static_cast<token_id>(i))) allowed.push_back(static_cast<token_id>(i));
@@ -135,12 +136,12 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const auto compiled = compile(input);
   if (compiled)
     walk(*compiled, std::hash<std::string_view>()(input));
   else if (compiled.error().message.empty())
     complain("a grammar is refused without a word");
-  if (std::chrono::steady_clock::now() - start > longest) complain("one grammar took longer than 2 s");
+  if (static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC > longest) complain("one grammar took too long");
   return 0;
 }
