@@ -57,7 +57,7 @@ state_id subset_construction::add_rule(const nfa::fragment& fragment) {
 
 // Only members that act are kept, so that sets that differ in nothing else are one.
 subset_construction::state_set subset_construction::closure(const state_set& from) {
-  ++stamp_;
+  stamp_ += 2;  // met; one more: met, and a member
   state_set open = from, members;
   for (const std::uint32_t state : open)
     stamps_[state] = stamp_;
@@ -70,16 +70,31 @@ subset_construction::state_set subset_construction::closure(const state_set& fro
       spend(1);
       if (arc.kind != nfa::arc_kind::empty) {
         acts = true;
-      } else if (stamps_[arc.target] != stamp_) {
+      } else if (stamps_[arc.target] < stamp_) {
         stamps_[arc.target] = stamp_;
         open.push_back(arc.target);
       }
     }
-    if (acts) members.push_back(state);
+    if (!acts) continue;
+    members.push_back(state);
+    stamps_[state] = stamp_ + 1;
   }
-  std::ranges::sort(members);
   spend(members.size());
+  order(members);
   return members;
+}
+
+// Large sets lie close together, and to pick their members one after another takes a fraction of sorting them.
+void subset_construction::order(state_set& members) const {
+  if (members.empty()) return;
+  const auto [low, high] = std::ranges::minmax(members);
+  if (high - low >= 16 * members.size()) {
+    std::ranges::sort(members);
+    return;
+  }
+  members.clear();
+  for (std::uint32_t state = low; state <= high; ++state)
+    if (stamps_[state] == stamp_ + 1) members.push_back(state);
 }
 
 state_id subset_construction::intern(state_set set) {

@@ -31,6 +31,7 @@ class subset_construction {
   void find_byte_classes();
   void spend(std::size_t work);
   state_set closure(const state_set& from);
+  void order(state_set& members) const;
   state_id intern(state_set set);
   void expand(const state_set& set);
 
@@ -42,7 +43,7 @@ class subset_construction {
   std::uint32_t exit_ = 0;  // of the rule at hand
   std::unordered_map<state_set, state_id, set_hash> ids_;
   std::vector<const state_set*> pending_;
-  std::vector<std::uint32_t> stamps_;  // (NFA states): the last closure that met the state
+  std::vector<std::uint32_t> stamps_;  // (NFA states): the stamp of the last closure that met the state
   std::uint32_t stamp_ = 0;
   std::vector<state_set> targets_;  // (n_classes), scratch
 };

@@ -58,6 +58,8 @@ TEST_CASE("hostile grammars take bounded time", "[grammar][hostile]") {
       {"ambiguous", "root ::= s\ns ::= \"a\" s s | \"a\" s | \"a\""},
       {"ambiguous pairs", "root ::= s\ns ::= \"a\" s \"b\" | \"a\" s \"c\" | \"a\" \"a\" s | \"x\""},
       {"hidden nothing", "root ::= s\ns ::= e e e \"a\" s e | \"a\"\ne ::= \"\" | \"a\" e"},
+      {"long sets, each a little other", "root ::= (\"ab\" | \"a\"{1,4096} \"b\"?)*"},
+      {"long sets of three rules", "root ::= a{4096} b\na ::= \"a\"* \"b\"?\nb ::= \"a\"* \"c\" | a"},
       {"too long", repeated("#", 300'000)},
       {"many unclosed", "root ::= " + repeated("(\"a\"|", 60)},
       {"an automaton as wide as it is long",
