@@ -50,6 +50,11 @@ result<std::shared_ptr<grammar_matcher>> vocabulary_grammars::find(const output_
   return matcher;
 }
 
+bool vocabulary_grammars::knows(const output_grammar& wanted) {
+  const auto found = entries_.find(key_of(wanted));
+  return found && found->wanted == wanted;
+}
+
 result<std::shared_ptr<const token_set>> vocabulary_grammars::tokens() {
   const std::lock_guard lock(mutex_);
   if (tokens_) return tokens_;

@@ -27,6 +27,8 @@ class vocabulary_grammars {
 
   /// wanted: of any kind but none. Errors: those of compile_gbnf and compile_json_schema.
   result<std::shared_ptr<grammar_matcher>> find(const output_grammar& wanted);
+  /// Whether find() would only look it up.
+  bool knows(const output_grammar& wanted);
 
  private:
   struct entry {

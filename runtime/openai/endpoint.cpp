@@ -70,6 +70,7 @@ struct endpoint::call {
   route_id id;
   std::string key;
   std::shared_ptr<reply> out;
+  bool is_queued = false;  // to the endpoint's own thread
 };
 
 endpoint::endpoint(endpoint_options options, endpoint_parts parts)
@@ -156,9 +157,14 @@ void endpoint::answer_get(route_id id, std::string_view rest, reply& out) {
 
 void endpoint::answer_post(std::shared_ptr<call> made) {
   if (const auto type = check_content_type(made->request); !type) return made->out->refuse(type.error());
-  if (made->request.body.size() <= options_.inline_bytes) return prepare_guarded(*made);
+  if (made->request.body.size() <= options_.inline_bytes) return prepare_guarded(made);
+  prepare_later(std::move(made));
+}
+
+void endpoint::prepare_later(std::shared_ptr<call> made) {
+  made->is_queued = true;
   const auto job = [this, made](bool go_on) {
-    if (go_on) return prepare_guarded(*made);
+    if (go_on) return prepare_guarded(made);
     made->out->refuse(make_error(errc::unavailable, "The server is shutting down."));
   };
   if (!queue_.push(job))
@@ -167,21 +173,21 @@ void endpoint::answer_post(std::shared_ptr<call> made) {
 }
 
 // A failed assertion or an exhausted memory fails this request and no other.
-void endpoint::prepare_guarded(call& made) {
+void endpoint::prepare_guarded(const std::shared_ptr<call>& made) {
   try {
     prepare(made);
   } catch (const std::exception&) {
-    made.out->refuse(make_error(errc::internal, "The server could not prepare this request."));
+    made->out->refuse(make_error(errc::internal, "The server could not prepare this request."));
   }
 }
 
-void endpoint::prepare(call& made) {
-  if (made.id == route_id::embeddings) return embed(made);
-  if (made.id == route_id::chat_completions || made.id == route_id::completions) return generate(made);
-  const auto body = parse_json_object(made.request.body);
-  if (!body) return made.out->refuse(body.error());
-  const auto answer_with = made.id == route_id::tokenize ? tokenize : detokenize;
-  send_or_refuse(*made.out, answer_with(*body, parts_.model, options_.limits));
+void endpoint::prepare(const std::shared_ptr<call>& made) {
+  if (made->id == route_id::embeddings) return embed(*made);
+  if (made->id == route_id::chat_completions || made->id == route_id::completions) return generate(made);
+  const auto body = parse_json_object(made->request.body);
+  if (!body) return made->out->refuse(body.error());
+  const auto answer_with = made->id == route_id::tokenize ? tokenize : detokenize;
+  send_or_refuse(*made->out, answer_with(*body, parts_.model, options_.limits));
 }
 
 void endpoint::embed(call& made) {
@@ -198,31 +204,38 @@ void endpoint::embed(call& made) {
   embedding_answer::begin(*std::move(request), std::move(name), *served.service, made.out);
 }
 
-void endpoint::generate(call& made) {
+void endpoint::generate(const std::shared_ptr<call>& made) {
   generation_fields defaults;
   defaults.sampling = options_.default_sampling;
-  const auto objective = objective_of_headers(made.request);
-  if (!objective) return made.out->refuse(objective.error());
+  const auto objective = objective_of_headers(made->request);
+  if (!objective) return made->out->refuse(objective.error());
   defaults.objective = *objective;
-  const auto body = parse_json_object(made.request.body);
-  if (!body) return made.out->refuse(body.error());
+  const auto body = parse_json_object(made->request.body);
+  if (!body) return made->out->refuse(body.error());
 
+  // A grammar that is not known may take most of a second to compile: not on the HTTP thread.
+  bool later = false;
   const auto plan_with = [&](auto parsed, auto plan) -> result<generation_plan> {
     if (!parsed) return parsed.error();
+    const output_grammar& grammar = parsed->common.sampling.grammar;
+    later = options_.queue_grammars && !made->is_queued && parts_.model.grammars &&
+            grammar.kind != grammar_kind::none && !parts_.model.grammars->knows(grammar);
+    if (later) return generation_plan();
     plan_context context;
     context.answer_id = hex_id(fresh_random(), fresh_random());
     context.created = seconds_since_1970();
     context.fingerprint = options_.fingerprint;
-    context.tenant = tenant_of(made.key, parsed->common.cache_salt);
+    context.tenant = tenant_of(made->key, parsed->common.cache_salt);
     context.fresh_seed = fresh_random();
-    made.out->note_user(parsed->common.user);
+    made->out->note_user(parsed->common.user);
     return plan(*std::move(parsed), parts_.model, *parts_.service, std::move(context));
   };
-  auto plan = made.id == route_id::chat_completions
+  auto plan = made->id == route_id::chat_completions
                   ? plan_with(parse_chat_request(*body, options_.limits, std::move(defaults)), plan_chat)
                   : plan_with(parse_completion_request(*body, options_.limits, std::move(defaults)), plan_completion);
-  if (!plan) return made.out->refuse(plan.error());
-  answer::begin(*std::move(plan), parts_.service, parts_.model.vocabulary, made.out);
+  if (later) return prepare_later(made);
+  if (!plan) return made->out->refuse(plan.error());
+  answer::begin(*std::move(plan), parts_.service, parts_.model.vocabulary, made->out);
 }
 
 }  // namespace troupe::openai

@@ -2,7 +2,8 @@
 // streams into answers. docs of the routes: openapi.json beside this file, served at /openapi.json.
 //
 // On the HTTP thread: routes, keys and small bodies. Bodies over inline_bytes are parsed, rendered and tokenized on the
-// endpoint's own thread, because a megabyte takes long enough to hold up every open stream. The answers themselves are
+// endpoint's own thread, because a megabyte takes long enough to hold up every open stream, and so are requests with a
+// grammar that is not known yet. The answers themselves are
 // written on whichever thread the service reports from.
 #pragma once
 
@@ -35,6 +36,7 @@ struct endpoint_options {
   std::string version;      // of /version
   std::string fingerprint;  // system_fingerprint of every answer: names the build
   std::size_t inline_bytes = 4 * 1024;
+  bool queue_grammars = true;  // compile a grammar that is not known on the endpoint's own thread
   std::size_t preparation_jobs = 64;  // waiting for the endpoint's thread; past it requests are refused as overload
 };
 
@@ -67,9 +69,10 @@ class endpoint {
   void handle_unrouted(const http::request& request, reply& out);
   void answer_get(route_id id, std::string_view rest, reply& out);
   void answer_post(std::shared_ptr<call> made);
-  void prepare(call& made);
-  void prepare_guarded(call& made);
-  void generate(call& made);
+  void prepare_later(std::shared_ptr<call> made);
+  void prepare_guarded(const std::shared_ptr<call>& made);
+  void prepare(const std::shared_ptr<call>& made);
+  void generate(const std::shared_ptr<call>& made);
   void embed(call& made);
   std::uint64_t fresh_random();
 

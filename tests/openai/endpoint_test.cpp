@@ -213,6 +213,30 @@ TEST_CASE("request ids come back, clean or made anew", "[openai]") {
   CHECK(trace_of("x").empty());
 }
 
+TEST_CASE("a grammar is compiled on the endpoint's own thread the first time", "[openai]") {
+  stage s;
+  s.options.queue_grammars = true;
+  std::atomic<int> submitted{0};
+  std::thread::id submitter;
+  s.service->on_submit = [&](scripted_service::submission& to) {
+    submitter = std::this_thread::get_id();
+    speak(to, "a");
+    ++submitted;
+  };
+  const auto ask = [&](const char* grammar) {
+    const int before = submitted;
+    s.post("/v1/completions", completion_body({{"grammar", grammar}}));
+    REQUIRE(soon([&] { return submitted == before + 1; }));
+    return submitter == std::this_thread::get_id();
+  };
+  CHECK_FALSE(ask(R"(root ::= "a")"));
+  CHECK(ask(R"(root ::= "a")"));  // known now
+  CHECK_FALSE(ask(R"(root ::= "b")"));
+  const auto bad = s.post("/v1/completions", completion_body({{"grammar", "root ::= root"}}));
+  REQUIRE(soon([&] { return bad->ended(); }));
+  CHECK(bad->response().status == 400);
+}
+
 TEST_CASE("long bodies are prepared on the endpoint's thread, and no more than it can hold", "[openai]") {
   stage s;
   s.options.preparation_jobs = 2;

@@ -155,6 +155,7 @@ struct stage {
   stage() {
     options.version = "1.2.3";
     options.fingerprint = "fp_test";
+    options.queue_grammars = false;  // all on the test's thread
     parts.service = service;
     parts.model.names = {"tiny", "other"};
     parts.model.vocabulary = std::make_shared<byte_tokenizer>();

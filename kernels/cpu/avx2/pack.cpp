@@ -48,26 +48,28 @@ packed_form form_of(weight_type type) {
   return {};
 }
 
-/// Places the codes of 32 inputs of one output. lane: 0..15 in the tile.
+/// Places the codes of 32 inputs of one output, a group of four in one word. lane: 0..15 in the tile.
 void place_codes(const block_codes& codes, std::uint32_t bits, std::uint32_t lane, std::byte* to) {
+  constexpr std::uint32_t every_byte = 0x01010101;
   std::byte* half = to + lane / lanes * 32 + lane % lanes * 4;
-  const auto high = [&](std::uint32_t group, std::uint32_t i) { return unsigned{codes.code[group * 4 + i]} >> 4; };
-  for (std::uint32_t i = 0; i < 4; ++i) {
-    if (bits == 8) {
-      for (std::uint32_t g = 0; g < 8; ++g)
-        half[g * 64 + i] = static_cast<std::byte>(codes.code[g * 4 + i] - codes.zero);
-      continue;
-    }
-    for (std::uint32_t g = 0; g < 4; ++g)
-      half[g * 64 + i] = static_cast<std::byte>((codes.code[g * 8 + i] & 15u) | (codes.code[g * 8 + 4 + i] & 15u) << 4);
-    const std::uint32_t high_bits = bits - 4;
-    for (std::uint32_t plane = 0; plane < high_bits; ++plane) {
-      const std::uint32_t n_groups = 8 / high_bits;
-      unsigned byte = 0;
-      for (std::uint32_t g = 0; g < n_groups; ++g)
-        byte |= high(plane * n_groups + g, i) << g * high_bits;
-      half[(4 + plane) * 64 + i] = static_cast<std::byte>(byte);
-    }
+  const auto put = [&](std::uint32_t vector, std::uint32_t word) { std::memcpy(half + vector * 64, &word, 4); };
+  std::uint32_t group[8];
+  std::memcpy(group, codes.code, sizeof group);
+  if (bits == 8) {
+    for (std::uint32_t g = 0; g < 8; ++g)
+      put(g, group[g] ^ 128 * every_byte);  // signed again
+    return;
+  }
+  for (std::uint32_t g = 0; g < 4; ++g)
+    put(g, (group[2 * g] & 15 * every_byte) | (group[2 * g + 1] & 15 * every_byte) << 4);
+  const std::uint32_t high_bits = bits - 4;
+  const std::uint32_t mask = ((1u << high_bits) - 1) * every_byte;
+  for (std::uint32_t plane = 0; plane < high_bits; ++plane) {
+    const std::uint32_t n_groups = 8 / high_bits;
+    std::uint32_t word = 0;
+    for (std::uint32_t g = 0; g < n_groups; ++g)
+      word |= (group[plane * n_groups + g] >> 4 & mask) << g * high_bits;
+    put(4 + plane, word);
   }
 }
 
