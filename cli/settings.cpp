@@ -128,7 +128,8 @@ constexpr setting settings[] = {
        o.node.kv_cache_bytes = mib << 20;
        return {};
      }},
-    {"kv-cache-dtype", "", "worker", "kv_cache_dtype", setting_kind::text, "f16", "How K and V are kept: f16, f32 or q8_0.",
+    {"kv-cache-dtype", "", "worker", "kv_cache_dtype", setting_kind::text, "f16",
+     "How K and V are kept: f16, f32 or q8_0.",
      [](options& o, text v) {
        return parse_choice(v, o.node.kv_cache_type, {"f16", "f32", "q8_0"});
      }},

@@ -36,7 +36,7 @@ struct endpoint_options {
   std::string version;      // of /version
   std::string fingerprint;  // system_fingerprint of every answer: names the build
   std::size_t inline_bytes = 4 * 1024;
-  bool queue_grammars = true;  // compile a grammar that is not known on the endpoint's own thread
+  bool queue_grammars = true;         // compile a grammar that is not known on the endpoint's own thread
   std::size_t preparation_jobs = 64;  // waiting for the endpoint's thread; past it requests are refused as overload
 };
 
