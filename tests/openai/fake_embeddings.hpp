@@ -4,6 +4,7 @@
 
 #include "base/embedding_service.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -35,6 +36,11 @@ class byte_embeddings final : public embedding_service {
       }
       if (tokens.size() > max_tokens()) {
         observer->on_end(make_error(errc::context_length_exceeded, name + " is too long.", name));
+        return {};
+      }
+      const auto unknown = [](token_id id) { return id < 0 || id >= token_id{256}; };
+      if (std::any_of(tokens.begin(), tokens.end(), unknown)) {
+        observer->on_end(make_error(errc::invalid_argument, name + " has a token outside the vocabulary.", name));
         return {};
       }
       append_vector(tokens, made.vectors);
