@@ -137,8 +137,11 @@ constexpr std::optional<kv_type> find_kv_type(std::string_view name) {
   return std::nullopt;
 }
 
+// What kernels call of the rest of this file is inlined whatever the optimisation: out of line, it would be code for
+// their instruction set that the linker may give to everybody.
+
 /// Of an element or code.
-constexpr std::size_t element_bytes(kv_type type) {
+[[gnu::always_inline]] constexpr std::size_t element_bytes(kv_type type) {
   return type == kv_type::f32 ? 4 : type == kv_type::f16 ? 2 : 1;
 }
 
@@ -156,9 +159,13 @@ struct kv_layout {
   std::uint32_t n_kv_heads = 0;
   std::uint32_t head_dim = 0;
 
-  constexpr std::size_t n_groups() const { return (head_dim + kv_group - 1) / kv_group; }  // of q8_0, in a head
-  constexpr std::size_t code_bytes() const { return head_dim * kv_block_tokens * element_bytes(type); }  // of a head
-  constexpr std::size_t head_bytes() const {
+  [[gnu::always_inline]] constexpr std::size_t n_groups() const {  // of q8_0, in a head
+    return (std::size_t{head_dim} + kv_group - 1) / kv_group;
+  }
+  [[gnu::always_inline]] constexpr std::size_t code_bytes() const {  // of a head
+    return std::size_t{head_dim} * kv_block_tokens * element_bytes(type);
+  }
+  [[gnu::always_inline]] constexpr std::size_t head_bytes() const {
     return code_bytes() + (type == kv_type::q8_0 ? n_groups() * kv_block_tokens * sizeof(float) : 0);
   }
   constexpr std::size_t block_bytes() const { return n_kv_heads * head_bytes(); }  // of K, and the same again of V
@@ -183,7 +190,7 @@ struct attention_args {
   std::byte* scratch = nullptr;  // attention_scratch_bytes(layout, n_queries), 64-byte aligned
 
   /// The first position that a query at this position sees.
-  constexpr std::uint32_t first_visible(std::uint32_t position) const {
+  [[gnu::always_inline]] constexpr std::uint32_t first_visible(std::uint32_t position) const {
     return window != 0 && position >= window ? position - window + 1 : 0;
   }
 };

@@ -1,6 +1,5 @@
 #include "runtime/embedding/bert_weights.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -124,16 +123,8 @@ class bert_loader {
   }
 
   void pack(const pending& matrix) {
-    kernels::packed_linear& packed = matrix.target->packed;
-    std::byte* const target = weights_.memory_.data() + matrix.offset;
-    const std::byte* rows = weights_.file_->data(*matrix.source).data();
-    const std::uint32_t n = std::max(1u, 64 / table_.output_tile) * table_.output_tile;  // whole tiles for each task
-    pool_.for_each_task((packed.n_out + n - 1) / n, [&](std::size_t task, std::uint32_t) {
-      const auto begin = static_cast<std::uint32_t>(task * n);
-      table_.pack_linear(packed.type, rows, packed.n_out, packed.n_in, begin, std::min(begin + n, packed.n_out),
-                         target);
-    });
-    packed.data = target;
+    pack_rows(table_, pool_, weights_.file_->data(*matrix.source).data(), weights_.memory_.data() + matrix.offset,
+              matrix.target->packed);
     weights_.file_->release(*matrix.source);
   }
 

@@ -7,7 +7,7 @@
 #include "kernels/table.hpp"
 #include "runtime/embedding/bert_config.hpp"
 #include "runtime/model/aligned_buffer.hpp"
-#include "runtime/model/decoder_weights.hpp"
+#include "runtime/model/linear_weights.hpp"
 #include "runtime/parallel/thread_pool.hpp"
 #include "runtime/safetensors/safetensors_file.hpp"
 

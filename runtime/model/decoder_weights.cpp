@@ -1,6 +1,5 @@
 #include "runtime/model/decoder_weights.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <string>
@@ -138,7 +137,6 @@ class decoder_loader {
   void pack(const pending& matrix) {
     kernels::packed_linear& packed = matrix.target->packed;
     const gguf_tensor& source = matrix.source;
-    std::byte* const target = weights_.memory_.data() + matrix.offset;
     const std::byte* rows = source.data.data();
     std::vector<float> widened;
     if (packed.type != source.type) {
@@ -146,28 +144,16 @@ class decoder_loader {
       widen(source, packed.n_in, widened);
       rows = reinterpret_cast<const std::byte*>(widened.data());
     }
-    for_each_row_range(packed.n_out, [&](std::uint32_t begin, std::uint32_t end) {
-      table_.pack_linear(packed.type, rows, packed.n_out, packed.n_in, begin, end, target);
-    });
-    packed.data = target;
+    pack_rows(table_, pool_, rows, weights_.memory_.data() + matrix.offset, packed);
     weights_.file_->release(source.data);
   }
 
   void widen(const gguf_tensor& source, std::uint32_t n_in, std::vector<float>& out) {
     const std::size_t row_bytes = kernels::row_bytes(source.type, n_in);
-    for_each_row_range(static_cast<std::uint32_t>(out.size() / n_in), [&](std::uint32_t begin, std::uint32_t end) {
+    const auto n_rows = static_cast<std::uint32_t>(out.size() / n_in);
+    for_each_row_range(table_, pool_, n_rows, [&](std::uint32_t begin, std::uint32_t end) {
       for (std::size_t row = begin; row < end; ++row)
         table_.dequantize_row(source.type, source.data.data() + row * row_bytes, n_in, out.data() + row * n_in);
-    });
-  }
-
-  /// Ranges of whole tiles, over all threads.
-  template <class Body>
-  void for_each_row_range(std::uint32_t n_out, const Body& body) {
-    const std::uint32_t n = std::max(1u, 64 / table_.output_tile) * table_.output_tile;
-    pool_.for_each_task((n_out + n - 1) / n, [&](std::size_t task, std::uint32_t) {
-      const auto begin = static_cast<std::uint32_t>(task * n);
-      body(begin, std::min(begin + n, n_out));
     });
   }
 

@@ -7,6 +7,7 @@
 #include "kernels/table.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/model/aligned_buffer.hpp"
+#include "runtime/model/linear_weights.hpp"
 #include "runtime/model/model_config.hpp"
 #include "runtime/parallel/thread_pool.hpp"
 
@@ -22,12 +23,6 @@ struct gguf_tensor;
 enum class weight_precision : std::uint8_t {
   as_stored,
   widened  // to floats: activations then stay floats too. The exact model, at the price of its size, for evaluation
-};
-
-struct linear_weights {
-  kernels::packed_linear packed;
-  kernels::activation_format format = kernels::activation_format::f32;
-  std::vector<float> bias;  // (n_out), or empty
 };
 
 struct decoder_layer {

@@ -83,10 +83,13 @@ struct element_q8 {
 /// Where one head of a block lies, from the block's beginning.
 struct head_place {
   std::size_t codes;
-  std::size_t d;  // q8_0
+  std::size_t d;      // q8_0
+  std::size_t d_row;  // bytes from one position of V to the next
 
   explicit head_place(const attention_args& args)
-      : codes(args.kv_head * args.layout.head_bytes()), d(codes + args.layout.code_bytes()) {}
+      : codes(args.kv_head * args.layout.head_bytes()),
+        d(codes + args.layout.code_bytes()),
+        d_row(args.layout.n_groups() * sizeof(float)) {}
 };
 
 /// Asks for the cache line at p.
@@ -182,11 +185,10 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
   unrolled<Pairs>(
       [&](auto p) { unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::load(pairs[p].out + first + lanes * v); }); });
   const std::size_t row = head_dim * Element::bytes;
-  const std::size_t d_row = (head_dim + kv_group - 1) / kv_group * sizeof(float);
   for (std::uint32_t begin = seen.begin; begin < seen.end;) {
     const std::uint32_t block = begin / kv_block_tokens;
     const std::size_t offset = head.codes + first * Element::bytes + begin % kv_block_tokens * row;
-    const std::byte* d = v_blocks[block] + head.d + begin % kv_block_tokens * d_row;
+    const std::byte* d = v_blocks[block] + head.d + begin % kv_block_tokens * head.d_row;
     const std::byte* at = v_blocks[block] + offset;
     const std::byte* next = next_k_blocks[block] + offset;
     const std::uint32_t block_end = (block + 1) * kv_block_tokens;
@@ -202,7 +204,7 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
           values[v] = Vector::multiply(values[v], Vector::broadcast(of_group));
         }
       });
-      d += d_row;
+      d += head.d_row;
       unrolled<Pairs>([&](auto p) {
         const auto weight = Vector::broadcast(weights + p * positions + t);
         unrolled<Vectors>([&](auto v) { sums[p][v] = Vector::multiply_add(values[v], weight, sums[p][v]); });
@@ -261,11 +263,6 @@ void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uin
   }
 }
 
-/// attention_args has this too, but out of line it would be vector code that others may link.
-std::uint32_t first_visible(const attention_args& args, std::uint32_t position) {
-  return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
-}
-
 template <class Vector>
 tile_range seen_in_tile(const pair_state<Vector>& pair, std::uint32_t tile) {
   const std::uint32_t before = tile * positions;
@@ -305,7 +302,7 @@ void attend_all(const attention_args& args) {
       const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
       pairs[p].q = args.q + query * args.q_stride + head * head_dim;
       pairs[p].out = args.out + query * args.out_stride + head * head_dim;
-      pairs[p].begin = first_visible(args, args.first_position + query);
+      pairs[p].begin = args.first_visible(args.first_position + query);
       pairs[p].end = args.first_position + query + 1;
       pairs[p].largest = Vector::all(-__builtin_huge_valf());
       pairs[p].total = Vector::all(0.0f);
