@@ -20,6 +20,7 @@ struct options {
   std::uint32_t threads = 0;      // 0: one for each processor
   std::uint32_t repeats = 5;
   std::uint32_t decode_tokens = 64;
+  std::string only;       // of engine: rows whose name has this; empty: all
   bool roofline = false;  // of engine: what the machine could do at most, beside each row
   bool quick = false;     // fewer and smaller rows, once
 };

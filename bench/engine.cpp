@@ -26,6 +26,8 @@ struct row {
 };
 
 // The rows of bench/vs_llama_cpp.py, by the same names.
+constexpr row memory_row{"peak_memory_16_sequences_of_512", true, 448, 16, false};
+constexpr row load_row{"load_to_first_token", false, 16, 1, true};
 constexpr row rows[] = {
     {"decode_batch1_context16", true, 16, 1, true},
     {"decode_batch1_context2048", true, 2048, 1, false},
@@ -121,18 +123,17 @@ result<double> seconds_to_first_token(const options& wanted) {
   const auto start = clock::now();
   auto loaded = load_engine(wanted.model, wanted.isa, wanted.threads);
   if (!loaded) return loaded.error();
-  if (auto rate = measure(**loaded, rows[0], 0, 1); !rate) return rate.error();
+  if (auto rate = measure(**loaded, load_row, 0, 1); !rate) return rate.error();
   return seconds_since(start);
 }
 
 /// MiB at most in memory with 16 sequences of 512 tokens. First of all, since a peak stays.
 result<claim> memory_claim(cpu_engine& engine) {
-  constexpr row full{"peak_memory_16_sequences_of_512", true, 448, 16, true};
-  if (auto rate = measure(engine, full, 64, 1); !rate) return rate.error();
+  if (auto rate = measure(engine, memory_row, 64, 1); !rate) return rate.error();
   const model_config& c = engine.config();
   const double kv = 16.0 * 512 * 2 * c.n_layers * c.kv_dim() * sizeof(std::uint16_t);
   const double needed = (static_cast<double>(engine.weight_bytes()) + kv) / (1 << 20);
-  return claim{full.name, "MiB", {peak_resident_mib()}, needed + 100, goal::at_most, needed};
+  return claim{memory_row.name, "MiB", {peak_resident_mib()}, needed + 100, goal::at_most, needed};
 }
 
 }  // namespace
@@ -140,21 +141,26 @@ result<claim> memory_claim(cpu_engine& engine) {
 result<report> engine(const options& wanted) {
   report all("engine");
   const std::uint32_t repeats = wanted.quick ? 1 : wanted.repeats;
+  const auto is_wanted = [&](const row& r) {
+    return (r.quick || !wanted.quick) && std::string_view(r.name).find(wanted.only) != std::string_view::npos;
+  };
 
   auto loaded = load_engine(wanted.model, wanted.isa, wanted.threads);
   if (!loaded) return loaded.error();
-  if (!wanted.quick) {
+  if (is_wanted(memory_row)) {
     const auto memory = memory_claim(**loaded);
     if (!memory) return memory.error();
     all.add(*memory);
   }
-  claim loading{"load_to_first_token", "s", {}, 0.3, goal::at_most};
-  for (std::uint32_t i = 0; i < repeats; ++i) {
-    const auto seconds = seconds_to_first_token(wanted);
-    if (!seconds) return seconds.error();
-    loading.samples.push_back(*seconds);
+  if (is_wanted(load_row)) {
+    claim loading{load_row.name, "s", {}, 0.3, goal::at_most};
+    for (std::uint32_t i = 0; i < repeats; ++i) {
+      const auto seconds = seconds_to_first_token(wanted);
+      if (!seconds) return seconds.error();
+      loading.samples.push_back(*seconds);
+    }
+    all.add(loading);
   }
-  all.add(loading);
 
   std::optional<machine_limits> limits;
   if (wanted.roofline) {
@@ -164,7 +170,7 @@ result<report> engine(const options& wanted) {
     all.add({"limit: 8-bit products", "Gop/s", {limits->operations_per_second / 1e9}, {}});
   }
   for (const auto& r : rows) {
-    if (wanted.quick && !r.quick) continue;
+    if (!is_wanted(r)) continue;
     claim rates{r.name, "tokens/s", {}, std::nullopt, goal::at_least};
     if (limits) rates.bound = bound_of(r, **loaded, wanted.decode_tokens, *limits);
     for (std::uint32_t i = 0; i < repeats; ++i) {

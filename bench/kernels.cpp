@@ -136,7 +136,7 @@ measurement prefill_shaped(const table& kernels, weight_type type, std::uint32_t
 /// All heads of one layer of SmolLM2-135M: 3 kv heads of 64, 3 query heads each.
 measurement attention_at(const table& kernels, kv_type type, std::uint32_t n_context, std::uint32_t n_queries) {
   struct state {
-    std::shared_ptr<buffer> kv, q, out, scratch;
+    std::shared_ptr<buffer> kv, q, out;
     std::vector<const std::byte*> k_blocks, v_blocks;
     attention_args args;
   };
@@ -154,7 +154,6 @@ measurement attention_at(const table& kernels, kv_type type, std::uint32_t n_con
   }
   s->q = random_floats(n_queries * 576);
   s->out = random_floats(n_queries * 576);
-  s->scratch = std::make_shared<buffer>(kernels.attention_scratch_bytes(layout, n_queries) + 64);
   s->args = {.layout = layout,
              .n_query_heads = 3,
              .q = s->q->floats(),
@@ -165,8 +164,7 @@ measurement attention_at(const table& kernels, kv_type type, std::uint32_t n_con
              .first_position = n_context - n_queries,
              .scale = 0.125f,
              .k_blocks = s->k_blocks.data(),
-             .v_blocks = s->v_blocks.data(),
-             .scratch = s->scratch->data()};
+             .v_blocks = s->v_blocks.data()};
   const auto run = [s, &kernels] {
     for (s->args.kv_head = 0; s->args.kv_head < 3; ++s->args.kv_head)
       kernels.attention(s->args);

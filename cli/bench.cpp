@@ -48,6 +48,7 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   verb.add_option("--repeats", options.repeats, "Times each row of engine is measured.")->capture_default_str();
   verb.add_option("--decode-tokens", options.decode_tokens, "Tokens drawn in each decoding row of engine.")
       ->capture_default_str();
+  verb.add_option("--only", options.only, "The rows of engine whose name has this.");
   verb.add_option("--text", options.text, "UTF-8 text for tokenizer.")->capture_default_str();
   verb.add_option("--schemas", options.schemas,
                   "JSON schemas for structured-output, as [{\"name\": …, \"schema\": …}].")

@@ -187,12 +187,19 @@ struct attention_args {
   float scale = 1.0f;                          // of the scores, usually 1 / sqrt(head_dim)
   const std::byte* const* k_blocks = nullptr;  // this layer's K blocks of the sequence, in order
   const std::byte* const* v_blocks = nullptr;
-  std::byte* scratch = nullptr;  // attention_scratch_bytes(layout, n_queries), 64-byte aligned
 
   /// The first position that a query at this position sees.
   [[gnu::always_inline]] constexpr std::uint32_t first_visible(std::uint32_t position) const {
     return window != 0 && position >= window ? position - window + 1 : 0;
   }
 };
+
+/// Positions whose part of a query's attention is one sum: [n * attention_segment, (n + 1) * attention_segment).
+inline constexpr std::uint32_t attention_segment = 256;
+
+/// Floats from one part of a head's attention to the next, see table::attention_part.
+[[gnu::always_inline]] constexpr std::size_t attention_part_floats(std::uint32_t head_dim) {
+  return (std::size_t{head_dim} + 2 + 15) / 16 * 16;
+}
 
 }  // namespace troupe::kernels

@@ -33,6 +33,5 @@ namespace plain {
 void store_kv(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,
               std::byte* v_block);
 void attention(const attention_args& args);
-std::size_t attention_scratch_bytes(const kv_layout& layout, std::uint32_t n_queries);
 }  // namespace plain
 }  // namespace troupe::kernels

@@ -60,9 +60,6 @@ result<> bert_encoder::make_head_rows() {
       if (!memory) return memory.error();
       *buffer = std::move(*memory);
     }
-    auto scratch = aligned_buffer::create(align_64(table_.attention_scratch_bytes(layout, 1)));
-    if (!scratch) return scratch.error();
-    own.scratch = std::move(*scratch);
     for (std::size_t block = 0; block < n_blocks; ++block) {
       own.k_blocks.push_back(own.keys.data() + block * layout.block_bytes());
       own.v_blocks.push_back(own.values.data() + block * layout.block_bytes());
@@ -160,8 +157,7 @@ void bert_encoder::attend(const row_range& text, std::uint32_t head, head_rows& 
                       .window = 0,
                       .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
                       .k_blocks = own.k_blocks.data(),
-                      .v_blocks = own.v_blocks.data(),
-                      .scratch = own.scratch.data()});
+                      .v_blocks = own.v_blocks.data()});
     for (std::uint32_t i = 0; i < n_queries; ++i)
       std::copy_n(own.out.data() + std::size_t{i} * dim, dim, attention_.data() + offset(begin + i));
   }

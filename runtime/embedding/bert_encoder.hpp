@@ -53,7 +53,6 @@ class bert_encoder {
     std::vector<float> q, out;  // (max_query_heads, head_dim)
     aligned_buffer keys, values;
     std::vector<const std::byte*> k_blocks, v_blocks;
-    aligned_buffer scratch;
   };
 
   static constexpr std::size_t rows_per_task = 8;

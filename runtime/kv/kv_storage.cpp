@@ -42,6 +42,7 @@ result<kv_storage> kv_storage::create(const kernels::kv_layout& layout, std::uin
   if (base == MAP_FAILED)
     return make_error(errc::overloaded, "No address space for " + std::to_string(bytes) +
                                             " bytes of KV memory: " + std::strerror(errno) + ". Use fewer blocks.");
+  madvise(base, bytes, MADV_HUGEPAGE);  // a wish; blocks come from one end, so that at most one page is used in part
   return kv_storage(layout, n_layers, n_blocks, static_cast<std::byte*>(base));
 }
 

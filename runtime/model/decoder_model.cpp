@@ -52,18 +52,10 @@ result<std::unique_ptr<decoder_model>> decoder_model::load(std::shared_ptr<const
   const std::uint32_t widest = std::max({config->n_embd, config->q_dim(), config->n_ff});
   auto linear = linear_runner::create(table, pool, options.max_rows, widest);
   if (!linear) return linear.error();
-  const kernels::kv_layout layout{kernels::kv_type::f32, config->n_kv_heads, config->head_dim};
-  const std::size_t stride = align_64(table.attention_scratch_bytes(layout, queries_per_task));
-  auto scratch = aligned_buffer::create(stride * pool.size());
-  if (!scratch) return scratch.error();
-
   const std::uint32_t max_positions =
       options.max_positions ? std::min(options.max_positions, config->context_length) : config->context_length;
-  std::unique_ptr<decoder_model> model(new decoder_model(table, pool, std::move(*config), std::move(*weights),
-                                                         std::move(*linear), options.max_rows, max_positions));
-  model->scratch_ = std::move(*scratch);
-  model->scratch_stride_ = stride;
-  return model;
+  return std::unique_ptr<decoder_model>(new decoder_model(
+      table, pool, std::move(*config), std::move(*weights), std::move(*linear), options.max_rows, max_positions));
 }
 
 decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, model_config config,
@@ -81,13 +73,19 @@ decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, mod
   first_row_.reserve(rows);
   store_groups_.reserve(rows);
   query_groups_.reserve(rows);
-  attention_tasks_.reserve(rows * config_.n_kv_heads + std::size_t{pool.size()} * pool.size());
+  const std::size_t n_segments = (max_positions - 1) / kernels::attention_segment + 1;
+  const std::size_t rows_in_parts = std::min<std::size_t>(rows, tasks_per_worker * pool.size());
+  attention_tasks_.reserve(std::max(rows, rows_in_parts * n_segments) * config_.n_kv_heads);
   logits_rows_.reserve(rows);
   x_.resize(rows * config_.n_embd);
   q_.resize(rows * 2 * config_.q_dim());
   k_.resize(rows * 2 * config_.kv_dim());
   v_.resize(rows * 2 * config_.kv_dim());
   attention_.resize(rows * config_.q_dim());
+  if (table.attention_part) {
+    parts_stride_ = n_segments * kernels::attention_part_floats(config_.head_dim);
+    parts_.resize(rows_in_parts * config_.n_heads * parts_stride_);
+  }
   delta_.resize(rows * 2 * config_.n_embd);
   gate_.resize(rows * config_.n_ff);
   up_.resize(rows * config_.n_ff);
@@ -139,35 +137,36 @@ void decoder_model::plan(std::span<const forward_slice> slices) {
   plan_attention(slices);
 }
 
-/// Tasks in falling order of cost. When there are few and one of the last would leave workers idle, its query heads are
-/// split: that reads its K and V more than once, but at the same time.
+/// Tasks in falling order of cost. A few long sequences that decode are computed in parts: their heads alone would leave
+/// workers idle.
 void decoder_model::plan_attention(std::span<const forward_slice> slices) {
-  const std::uint32_t group_heads = config_.n_heads / config_.n_kv_heads;
-  const std::uint32_t n_workers = pool_.size();
+  const std::uint32_t n_wanted = tasks_per_worker * pool_.size();
+  const auto n_groups = static_cast<std::uint32_t>(query_groups_.size());
+  const auto n_segments = [&](const forward_slice& slice) {
+    return slice.first_position / kernels::attention_segment + 1;
+  };
+  std::uint32_t in_all = 0;
+  for (const forward_slice& slice : slices)
+    in_all += n_segments(slice);
+  const bool single_queries = n_rows_ == slices.size();
+  attention_in_parts_ = table_.attention_part && single_queries && n_groups < n_wanted && in_all > n_groups;
+  tasks_store_their_rows_ = n_groups == slices.size() && !attention_in_parts_;
   attention_tasks_.clear();
-  std::uint32_t longest = 0;
-  tasks_store_their_rows_ = query_groups_.size() == slices.size();
-  for (std::size_t g = query_groups_.size(); g-- > 0;) {
-    const row_group& rows = query_groups_[g];
-    longest = std::max(longest, slices[rows.slice].first_position + rows.end);
-    for (std::uint32_t head = 0; head < config_.n_kv_heads; ++head)
-      attention_tasks_.push_back({static_cast<std::uint32_t>(g), head, 0, group_heads});
+  if (attention_in_parts_) {
+    for (std::uint32_t g = 0; g < n_groups; ++g)
+      for (std::uint32_t segment = 0; segment < n_segments(slices[g]); ++segment)
+        add_tasks(g, segment, in_all >= n_wanted);
+    return;
   }
-  const std::size_t n_whole = attention_tasks_.size() - attention_tasks_.size() % n_workers;
-  const std::uint32_t n_parts = std::min(n_workers, group_heads);
-  if (longest < long_context || n_whole >= 4 * n_workers || n_parts == 1 || n_whole == attention_tasks_.size()) return;
-  tasks_store_their_rows_ = false;
-  const std::size_t n_split = attention_tasks_.size() - n_whole;
-  std::array<attention_task, 64> last;  // fewer than workers; with more workers than this, none are split
-  if (n_split > last.size()) return;
-  std::copy(attention_tasks_.begin() + static_cast<std::ptrdiff_t>(n_whole), attention_tasks_.end(), last.begin());
-  attention_tasks_.resize(n_whole);
-  for (std::size_t i = 0; i < n_split; ++i)
-    for (std::uint32_t part = 0; part < n_parts; ++part) {
-      const std::uint32_t first = group_heads * part / n_parts;
-      const std::uint32_t end = group_heads * (part + 1) / n_parts;
-      attention_tasks_.push_back({last[i].group, last[i].kv_head, first, end - first});
-    }
+  for (std::uint32_t g = n_groups; g-- > 0;)
+    add_tasks(g, 0, single_queries && n_groups >= n_wanted);
+}
+
+/// All heads in one task read whole blocks; a task for each head makes more tasks.
+void decoder_model::add_tasks(std::uint32_t group, std::uint32_t segment, bool heads_together) {
+  const std::uint32_t n = heads_together ? config_.n_kv_heads : 1;
+  for (std::uint32_t head = 0; head < config_.n_kv_heads; head += n)
+    attention_tasks_.push_back({group, head, head + n, segment});
 }
 
 void decoder_model::embed(std::span<const forward_slice> slices) {
@@ -205,12 +204,17 @@ void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t in
     const attention_task& task = attention_tasks_[i];
     const row_group& rows = query_groups_[task.group];
     const forward_slice& slice = slices[rows.slice];
-    if (tasks_store_their_rows_) store_rows(slice, rows, index, task.kv_head, kv);
+    if (tasks_store_their_rows_)
+      for (std::uint32_t head = task.head_begin; head < task.head_end; ++head)
+        store_rows(slice, rows, index, head, kv);
     attend(slice, task, index, kv, worker);
   });
 
   add_output(layer.attention_output, attention_output_precision, layer.attention_output_norm,
-             [&](std::size_t row, float*) { return attention_.data() + row * config_.q_dim(); });
+             [&](std::size_t row, float* scratch) {
+               return attention_in_parts_ ? combined_row(slices[row], row, index, scratch)
+                                          : attention_.data() + row * config_.q_dim();
+             });
 }
 
 template <class Input>
@@ -276,6 +280,8 @@ void decoder_model::store_rows(const forward_slice& slice, const row_group& rows
 void decoder_model::attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
                            std::uint32_t worker) {
   const row_group& rows = query_groups_[task.group];
+  const std::uint32_t first_segment = first_part(slice, layer);
+  if (attention_in_parts_ && task.segment < first_segment) return;
   auto& k_blocks = k_blocks_[worker];
   auto& v_blocks = v_blocks_[worker];
   const std::uint32_t n_blocks = (slice.first_position + rows.end + block_tokens - 1) / block_tokens;
@@ -284,23 +290,41 @@ void decoder_model::attend(const forward_slice& slice, const attention_task& tas
     v_blocks[b] = kv.v_block(layer, slice.blocks[b].index);
   }
   const std::size_t row = first_row_[rows.slice] + rows.begin;
-  // The kernel takes heads kv_head * n_query_heads on from q: for a part of them, q begins that much later.
-  const std::size_t group_heads = config_.n_heads / config_.n_kv_heads;
-  const std::size_t head = task.kv_head * (group_heads - task.n_heads) + task.first_head;
-  table_.attention({.layout = kv.layout(),
-                    .kv_head = task.kv_head,
-                    .n_query_heads = task.n_heads,
-                    .q = q_.data() + row * 2 * config_.q_dim() + head * config_.head_dim,
-                    .q_stride = 2 * config_.q_dim(),
-                    .out = attention_.data() + row * config_.q_dim() + head * config_.head_dim,
-                    .out_stride = config_.q_dim(),
-                    .n_queries = rows.end - rows.begin,
-                    .first_position = slice.first_position + rows.begin,
-                    .window = config_.is_local(layer) ? config_.window : 0,
-                    .scale = config_.attention_scale,
-                    .k_blocks = k_blocks.data(),
-                    .v_blocks = v_blocks.data(),
-                    .scratch = scratch_.data() + worker * scratch_stride_});
+  kernels::attention_args args{.layout = kv.layout(),
+                               .n_query_heads = config_.n_heads / config_.n_kv_heads,
+                               .q = q_.data() + row * 2 * config_.q_dim(),
+                               .q_stride = 2 * config_.q_dim(),
+                               .out = attention_.data() + row * config_.q_dim(),
+                               .out_stride = config_.q_dim(),
+                               .n_queries = rows.end - rows.begin,
+                               .first_position = slice.first_position + rows.begin,
+                               .window = window_of(layer),
+                               .scale = config_.attention_scale,
+                               .k_blocks = k_blocks.data(),
+                               .v_blocks = v_blocks.data()};
+  for (args.kv_head = task.head_begin; args.kv_head < task.head_end; ++args.kv_head) {
+    if (attention_in_parts_)
+      table_.attention_part(args, task.segment,
+                            parts_of(row, args.kv_head * args.n_query_heads, task.segment - first_segment),
+                            parts_stride_);
+    else
+      table_.attention(args);
+  }
+}
+
+/// The first segment that a slice's only query sees in this layer.
+std::uint32_t decoder_model::first_part(const forward_slice& slice, std::uint32_t layer) const {
+  kernels::attention_args args;
+  args.window = window_of(layer);
+  return args.first_visible(slice.first_position) / kernels::attention_segment;
+}
+
+const float* decoder_model::combined_row(const forward_slice& slice, std::size_t row, std::uint32_t layer, float* to) {
+  const std::uint32_t n_parts =
+      slice.first_position / kernels::attention_segment + 1 - first_part(slice, layer);
+  for (std::uint32_t head = 0; head < config_.n_heads; ++head)
+    table_.combine_attention(parts_of(row, head, 0), n_parts, config_.head_dim, to + head * config_.head_dim);
+  return to;
 }
 
 void decoder_model::ffn_block(const decoder_layer& layer) {

@@ -84,11 +84,11 @@ class decoder_model {
     std::uint32_t slice = 0;
     std::uint32_t begin = 0, end = 0;  // indices into the slice's tokens
   };
-  /// Some query heads of one kv head, for the rows of one group.
+  /// The rows of one group in some kv heads: over all positions they see or, where parts are computed, over one segment.
   struct attention_task {
     std::uint32_t group = 0;
-    std::uint32_t kv_head = 0;
-    std::uint32_t first_head = 0, n_heads = 0;  // among those that share the kv head
+    std::uint32_t head_begin = 0, head_end = 0;
+    std::uint32_t segment = 0;
   };
   struct logits_row {
     std::uint32_t slice = 0;
@@ -97,8 +97,8 @@ class decoder_model {
 
   // Queries of one attention task: enough to read K and V once for many, few enough to balance.
   static constexpr std::uint32_t queries_per_task = 16;
-  // Positions from which on it pays to split the query heads of a kv head, should workers be idle otherwise.
-  static constexpr std::uint32_t long_context = 256;
+  // Tasks for each worker that make their loads even. With fewer, attention is computed in parts.
+  static constexpr std::uint32_t tasks_per_worker = 4;
   // Rows of one task that norms outputs.
   static constexpr std::size_t norm_rows_per_task = 8;
   // Logits are the widest rows: 32 of 49,152 are 6 MB.
@@ -109,6 +109,7 @@ class decoder_model {
 
   void plan(std::span<const forward_slice> slices);
   void plan_attention(std::span<const forward_slice> slices);
+  void add_tasks(std::uint32_t group, std::uint32_t segment, bool heads_together);
   void embed(std::span<const forward_slice> slices);
   void attention_block(const decoder_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
                        kv_storage& kv);
@@ -117,12 +118,20 @@ class decoder_model {
                   kv_storage& kv);
   void attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
               std::uint32_t worker);
+  std::uint32_t first_part(const forward_slice& slice, std::uint32_t layer) const;
+  /// A row of attention's outputs out of its parts.
+  const float* combined_row(const forward_slice& slice, std::size_t row, std::uint32_t layer, float* to);
+  float* parts_of(std::size_t row, std::size_t head, std::size_t part) {
+    return parts_.data() + (row * config_.n_heads + head) * parts_stride_ +
+           part * kernels::attention_part_floats(config_.head_dim);
+  }
   void give_logits(logits_consumer& consumer);
   /// x += [norm] W input(row, scratch), as linear_runner::run gives rows. norm: empty for none.
   template <class Input>
   void add_output(const linear_weights& weights, row_precision precision, const std::vector<float>& norm,
                   const Input& input);
   const rope_table& rope_of(std::uint32_t layer) const { return config_.is_local(layer) ? *local_rope_ : rope_; }
+  std::uint32_t window_of(std::uint32_t layer) const { return config_.is_local(layer) ? config_.window : 0; }
 
   const kernels::table& table_;
   thread_pool& pool_;
@@ -141,19 +150,20 @@ class decoder_model {
   std::vector<attention_task> attention_tasks_;
   std::vector<logits_row> logits_rows_;
   bool tasks_store_their_rows_ = false;  // no attention task reads what another one stores
+  bool attention_in_parts_ = false;
 
   std::vector<float> x_;          // (max_rows, n_embd) the residual stream
   std::vector<float> q_;          // (max_rows, 2, q_dim): room for the second term, see linear_runner
   std::vector<float> k_, v_;      // (max_rows, 2, kv_dim)
   std::vector<float> attention_;  // (max_rows, q_dim)
+  std::vector<float> parts_;      // (rows that are computed in parts, n_heads, segments, attention_part_floats)
+  std::size_t parts_stride_ = 0;  // floats of a head
   std::vector<float> delta_;      // (max_rows, 2, n_embd) what a block adds to x
   std::vector<float> gate_, up_;  // (max_rows, n_ff)
   std::vector<float> logits_;     // (logits_rows_at_once, n_vocab)
 
   // Per worker
   std::vector<std::vector<const std::byte*>> k_blocks_, v_blocks_;  // a sequence's blocks of one layer
-  aligned_buffer scratch_;
-  std::size_t scratch_stride_ = 0;
 };
 
 }  // namespace troupe

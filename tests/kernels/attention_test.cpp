@@ -54,12 +54,11 @@ struct heads {
   std::uint32_t n_query;  // for each kv head
 };
 
-/// Queries [first, first + n) of all heads; q: (positions, n_kv * n_query * head_dim).
-std::vector<float> attend(const table& kernels, const sequence& tokens, heads h, const std::vector<float>& q,
-                          std::uint32_t first, std::uint32_t n, std::uint32_t window = 0) {
+/// Queries [first, first + n) of all heads. q: (positions, n_kv * n_query * head_dim); out: the same for the queries.
+attention_args args_of(const sequence& tokens, heads h, const std::vector<float>& q, std::uint32_t first,
+                       std::uint32_t n, std::uint32_t window, std::vector<float>& out) {
   const std::size_t width = std::size_t{h.n_kv} * h.n_query * tokens.layout().head_dim;
-  aligned_bytes scratch(kernels.attention_scratch_bytes(tokens.layout(), n));
-  std::vector<float> out(n * width);
+  out.resize(n * width);
   attention_args args;
   args.layout = tokens.layout();
   args.n_query_heads = h.n_query;
@@ -73,9 +72,35 @@ std::vector<float> attend(const table& kernels, const sequence& tokens, heads h,
   args.scale = 1.0f / std::sqrt(static_cast<float>(tokens.layout().head_dim));
   args.k_blocks = tokens.k_blocks();
   args.v_blocks = tokens.v_blocks();
-  args.scratch = scratch.data();
+  return args;
+}
+
+std::vector<float> attend(const table& kernels, const sequence& tokens, heads h, const std::vector<float>& q,
+                          std::uint32_t first, std::uint32_t n, std::uint32_t window = 0) {
+  std::vector<float> out;
+  attention_args args = args_of(tokens, h, q, first, n, window, out);
   for (args.kv_head = 0; args.kv_head < h.n_kv; ++args.kv_head)
     kernels.attention(args);
+  return out;
+}
+
+/// The query at `position`, its parts computed from the last to the first.
+std::vector<float> attend_in_parts(const table& kernels, const sequence& tokens, heads h, const std::vector<float>& q,
+                                   std::uint32_t position, std::uint32_t window) {
+  std::vector<float> out;
+  attention_args args = args_of(tokens, h, q, position, 1, window, out);
+  const std::uint32_t head_dim = args.layout.head_dim;
+  const std::size_t floats = attention_part_floats(head_dim);
+  const std::uint32_t first = args.first_visible(position) / attention_segment;
+  const std::uint32_t n_parts = position / attention_segment + 1 - first;
+  std::vector<float> parts(h.n_query * n_parts * floats);
+  for (args.kv_head = 0; args.kv_head < h.n_kv; ++args.kv_head) {
+    for (std::uint32_t part = n_parts; part-- > 0;)
+      kernels.attention_part(args, first + part, parts.data() + part * floats, n_parts * floats);
+    for (std::uint32_t head = 0; head < h.n_query; ++head)
+      kernels.combine_attention(parts.data() + head * n_parts * floats, n_parts, head_dim,
+                                out.data() + (args.kv_head * h.n_query + head) * head_dim);
+  }
   return out;
 }
 
@@ -130,7 +155,6 @@ TEST_CASE("q8_0 keeps what it holds to half a step of its group", "[attention]")
       const std::byte* k_block = memory.data();
       const std::byte* v_block = memory.data() + layout.block_bytes();
       std::vector<float> out(head_dim);
-      aligned_bytes scratch(kernels->attention_scratch_bytes(layout, 1));
       kernels->attention({.layout = layout,
                           .n_query_heads = 1,
                           .q = v.data(),
@@ -140,8 +164,7 @@ TEST_CASE("q8_0 keeps what it holds to half a step of its group", "[attention]")
                           .n_queries = 1,
                           .scale = 1e-9f,
                           .k_blocks = &k_block,
-                          .v_blocks = &v_block,
-                          .scratch = scratch.data()});
+                          .v_blocks = &v_block});
       for (std::uint32_t i = 0; i < head_dim; ++i) {
         float largest = 0;
         for (std::uint32_t j = i / kv_group * kv_group; j < head_dim && j < (i / kv_group + 1) * kv_group; ++j)
@@ -202,6 +225,33 @@ TEST_CASE("attention has the same bits in prefill, in decode and in any chunks",
           }
           CAPTURE(chunk);
           REQUIRE(same_bits(chunked, prefill));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the parts of attention combined are its bits", "[attention][rule5]") {
+  // Ends before, at and after a segment's, and windows that begin in the middle of one.
+  constexpr std::uint32_t n = 3 * attention_segment + 40;
+  for (const table* kernels : tested_tables()) {
+    if (!kernels->attention_part) continue;
+    for (const kv_type type : kv_types) {
+      for (const std::uint32_t head_dim : {24u, 64u, 256u}) {
+        const heads h = {2, head_dim == 24 ? 8u : 3u};
+        const std::size_t width = std::size_t{h.n_kv} * h.n_query * head_dim;
+        const sequence tokens(*kernels, {type, h.n_kv, head_dim}, n, 81);
+        random_stream random(82);
+        const std::vector<float> q = random_floats(random, n * width);
+        for (const std::uint32_t window : {0u, 100u, 300u}) {
+          const std::vector<float> prefill = attend(*kernels, tokens, h, q, n - 300, 300, window);
+          for (const std::uint32_t position : {n - 300, 2 * attention_segment - 1, 2 * attention_segment, n - 1}) {
+            CAPTURE(kernels->isa, to_string(type), head_dim, window, position);
+            const std::vector<float> combined = attend_in_parts(*kernels, tokens, h, q, position, window);
+            REQUIRE(same_bits(combined, attend(*kernels, tokens, h, q, position, 1, window)));
+            REQUIRE(std::memcmp(combined.data(), prefill.data() + (position + 300 - n) * width,
+                                width * sizeof(float)) == 0);
+          }
         }
       }
     }

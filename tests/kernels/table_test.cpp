@@ -39,7 +39,7 @@ TEST_CASE("every table has every operation and rows of whole cache lines", "[tab
     CHECK((one->packed_bytes && one->pack_linear && one->activation_format_for && one->activation_bytes));
     CHECK((one->prepare_activations && one->linear && one->dequantize_row));
     CHECK((one->rms_norm && one->layer_norm && one->rope && one->silu_mul && one->gelu_mul && one->gelu && one->add));
-    CHECK((one->store_kv && one->attention && one->attention_scratch_bytes && one->argmax && one->log_sum_exp));
+    CHECK((one->store_kv && one->attention && one->argmax && one->log_sum_exp));
     CHECK(one->output_tile > 0);
     for (const weight_type type : weight_types)
       for (const std::uint32_t n_in : {32u, 96u, 576u})

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 using namespace troupe;
 using kernels::kv_type;
@@ -31,7 +32,7 @@ struct loaded {
     auto parsed = gguf_file::parse(bytes);
     REQUIRE(parsed);
     file = *parsed;
-    auto m = decoder_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 320});
+    auto m = decoder_model::load(file, table, pool, {.max_rows = max_rows, .max_positions = 640});
     if (!m) FAIL(m.error().message);
     model = std::move(*m);
   }
@@ -57,10 +58,11 @@ class collector final : public logits_consumer {
   std::vector<std::size_t> first_;
 };
 
-/// All logits of several sequences, computed in passes that take `chunk` tokens of each. Blocks are dealt out of order.
+/// All logits of several sequences, computed in passes that take `chunk` tokens of each, the first pass `first_chunk`.
+/// Blocks are dealt out of order.
 std::vector<rows> compute(loaded& m, const std::vector<std::vector<token_id>>& sequences, std::size_t chunk,
-                          kv_type type) {
-  const std::uint32_t blocks_each = 20;
+                          kv_type type, std::size_t first_chunk = 0) {
+  const std::uint32_t blocks_each = 40;
   const auto n = static_cast<std::uint32_t>(sequences.size());
   auto kv = kv_storage::create(m.model->layout(type), m.model->config().n_layers, n * blocks_each);
   REQUIRE(kv);
@@ -70,13 +72,14 @@ std::vector<rows> compute(loaded& m, const std::vector<std::vector<token_id>>& s
   std::vector<rows> out;
   for (const auto& tokens : sequences)
     out.emplace_back(tokens.size());
-  for (std::size_t begin = 0;; begin += chunk) {
+  std::size_t taken = first_chunk ? first_chunk : chunk;
+  for (std::size_t begin = 0;; begin += std::exchange(taken, chunk)) {
     std::vector<forward_slice> slices;
     std::vector<rows*> into;
     std::vector<std::size_t> first;
     for (std::uint32_t s = 0; s < n; ++s) {
       if (begin >= sequences[s].size()) continue;
-      const std::size_t count = std::min(chunk, sequences[s].size() - begin);
+      const std::size_t count = std::min(taken, sequences[s].size() - begin);
       slices.push_back({.tokens = std::span(sequences[s]).subspan(begin, count),
                         .first_position = static_cast<std::uint32_t>(begin),
                         .blocks = blocks[s],
@@ -253,16 +256,27 @@ TEST_CASE("rule 5: no bit depends on batch, chunking or threads", "[decoder_mode
   }
 }
 
-TEST_CASE("rule 5: query heads split over idle workers", "[decoder_model][rule5]") {
-  const auto bytes = build_tiny_model({.n_embd = 96, .n_heads = 12, .n_kv_heads = 3, .n_ff = 160});
-  const std::vector<std::vector<token_id>> sequences{random_tokens(1, 300, 300)};
-  for (const kernels::table* table : kernels::available()) {
-    loaded alone(bytes, *table, 1, 512);  // one worker is never idle
-    const auto expected = compute(alone, sequences, 300, kv_type::f16);
-    for (const std::uint32_t n_threads : {2u, 4u, 7u}) {
-      CAPTURE(table->isa, n_threads);
-      loaded m(bytes, *table, n_threads, 512);
-      CHECK(compute(m, sequences, 10, kv_type::f16) == expected);
+TEST_CASE("rule 5: long sequences are attended to in parts while they decode", "[decoder_model][rule5]") {
+  // One and three of them, with few workers and with more than there are heads.
+  auto windowed = tiny_gemma3();
+  windowed.window = 270;
+  for (auto options : {tiny_model_options{.n_embd = 96, .n_heads = 12, .n_kv_heads = 3, .n_ff = 160}, windowed}) {
+    options.context_length = 640;
+    const auto bytes = build_tiny_model(options);
+    const std::vector<std::vector<token_id>> sequences{random_tokens(1, 530, 300), random_tokens(2, 530, 300),
+                                                       random_tokens(3, 520, 300)};
+    for (const kernels::table* table : kernels::available()) {
+      if (!table->attention_part) continue;
+      loaded alone(bytes, *table, 1, 1600);
+      std::vector<rows> expected;
+      for (const auto& tokens : sequences)
+        expected.push_back(compute(alone, {tokens}, tokens.size(), kv_type::f16)[0]);
+      for (const std::uint32_t n_threads : {1u, 2u, 7u}) {
+        CAPTURE(table->isa, n_threads);
+        loaded m(bytes, *table, n_threads, 1600);
+        CHECK(compute(m, {sequences[0]}, 1, kv_type::f16, 505)[0] == expected[0]);
+        CHECK(compute(m, sequences, 1, kv_type::f16, 505) == expected);
+      }
     }
   }
 }

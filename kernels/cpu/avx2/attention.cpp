@@ -70,13 +70,15 @@ void store_head(const kv_layout& layout, const float* x, std::byte* to, std::siz
 }  // namespace
 
 void attention(const attention_args& args) {
-  TROUPE_ASSERT(args.layout.head_dim % 8 == 0 && args.layout.head_dim <= max_head_dim, "head_dim is 8, 16, ... 256");
-  TROUPE_ASSERT(args.n_query_heads > 0 && args.n_query_heads <= max_query_heads, "1 to 32 query heads share a kv head");
   attend_all<ymm_floats>(args);
 }
 
-std::size_t attention_scratch_bytes(const kv_layout&, std::uint32_t) {
-  return 0;
+void attention_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride) {
+  attend_part<ymm_floats>(args, segment, parts, parts_stride);
+}
+
+void combine_attention(const float* parts, std::uint32_t n_parts, std::uint32_t head_dim, float* out) {
+  combine<ymm_floats>(parts, n_parts, head_dim, out);
 }
 
 void store_kv(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,

@@ -1,6 +1,8 @@
 // Attention with a running soft-max (Milakov and Gimelshein, 2018; FlashAttention, Dao et al., 2022) over tiles of 64
-// positions. Tile t is positions 64 t .. 64 t + 63 for every caller, and the order of operations for one (query, head)
-// is tile after tile from position 0: it depends on how many positions the query sees and on nothing else.
+// positions, four of which make a segment. Tile t is positions 64 t .. 64 t + 63 for every caller, and the order of
+// operations for one (query, head) is tile after tile from where a segment begins, and then segment after segment: it
+// depends on which positions the query sees and on nothing else. So segments can be computed anywhere
+// (flash-decoding, Dao et al., 2023), by one thread or by several.
 //
 // Up to six (query, head) pairs that share a kv head go together, so that a vector of K or V is loaded and
 // widened once for all of them. Cost for a pair: 4 * head_dim operations a position.
@@ -8,8 +10,10 @@
 // For AVX2 and AVX-512 alike; Vector is ymm_floats.hpp's or zmm_floats.hpp's.
 #pragma once
 
+#include "base/assert.hpp"
 #include "kernels/cpu/avx2/unrolled.hpp"
 #include "kernels/cpu/avx2/ymm_floats.hpp"
+#include "kernels/ops/attention.hpp"
 #include "kernels/types.hpp"
 
 #include <cstddef>
@@ -21,6 +25,7 @@ namespace troupe::kernels::avx2 {
 namespace {
 
 constexpr std::uint32_t positions = 64;  // of a tile: a multiple of a block
+constexpr std::uint32_t segment_tiles = attention_segment / positions;
 constexpr int most_pairs = 6;
 
 /// Blocks of K and vectors of V that pairs meet together: so many that the chains of FMAs fill their latency, and no
@@ -36,7 +41,7 @@ constexpr int vectors_together(int n_pairs) {
   return n_pairs == 1 ? 8 : n_pairs <= 3 ? 4 : 2;
 }
 
-/// One (query, head) on its way through the tiles.
+/// One (query, head) on its way through the tiles of a segment.
 template <class Vector>
 struct pair_state {
   const float* q;
@@ -44,6 +49,13 @@ struct pair_state {
   std::uint32_t begin, end;  // positions this query sees
   Vector::type largest;      // score so far, in every lane
   Vector::type total;        // of exp(score - largest), a sum for each position modulo the lanes
+
+  pair_state() = default;
+  pair_state(const attention_args& args, std::uint32_t query, std::uint32_t head_of_group)
+      : begin(args.first_visible(args.first_position + query)), end(args.first_position + query + 1) {
+    const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + head_of_group;
+    q = args.q + query * args.q_stride + head * args.layout.head_dim;
+  }
 };
 
 /// Positions of one tile that are seen, counted from the tile's first.
@@ -141,15 +153,15 @@ void score_blocks(const pair_state<Vector>* pairs, const std::byte* const* k_blo
   }
 }
 
-/// One head of the output times the factor in every lane of `factor`.
+/// to = from * factor, which is in every lane; to may be from.
 template <class Vector>
-void scale_output(float* out, std::uint32_t head_dim, typename Vector::type factor) {
+void scale(const float* from, std::uint32_t head_dim, typename Vector::type factor, float* to) {
   std::uint32_t d = 0;
   for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
-    Vector::store(out + d, Vector::multiply(Vector::load(out + d), factor));
+    Vector::store(to + d, Vector::multiply(Vector::load(from + d), factor));
   if constexpr (Vector::lanes > ymm_floats::lanes)
     if (d < head_dim)  // 8 elements that do not fill a vector of 16
-      ymm_floats::store(out + d, ymm_floats::multiply(ymm_floats::load(out + d), Vector::low(factor)));
+      ymm_floats::store(to + d, ymm_floats::multiply(ymm_floats::load(from + d), Vector::low(factor)));
 }
 
 /// Turns the scores of one pair's tile into exp(score - largest), counts them, and rescales what came before.
@@ -171,7 +183,7 @@ void soften(pair_state<Vector>& pair, tile_range seen, std::uint32_t n_padded, s
     Vector::store(scores + t, e);
     total = Vector::add(total, e);
   }
-  scale_output<Vector>(pair.out, head_dim, rescale);
+  scale<Vector>(pair.out, head_dim, rescale, pair.out);
   pair.largest = largest;
   pair.total = total;
 }
@@ -273,10 +285,23 @@ tile_range seen_in_tile(const pair_state<Vector>& pair, std::uint32_t tile) {
   return {inside(pair.begin), inside(pair.end)};
 }
 
-/// Up to most_pairs pairs, in order of their queries, through all of their tiles.
+/// The positions of up to most_pairs pairs, in order of their queries, that lie in one segment. parts: a part each; that
+/// of a pair which sees none of the segment is left with weights of sum 0.
 template <class Vector, class Element>
-void attend(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs) {
-  for (std::uint32_t tile = pairs[0].begin / positions; tile * positions < pairs[n_pairs - 1].end; ++tile) {
+void attend_segment(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs, std::uint32_t segment,
+                    float* parts, std::size_t parts_stride) {
+  const std::uint32_t head_dim = args.layout.head_dim;
+  for (std::uint32_t p = 0; p < n_pairs; ++p) {
+    pairs[p].out = parts + p * parts_stride;
+    for (std::uint32_t d = 0; d < head_dim; ++d)
+      pairs[p].out[d] = 0.0f;
+    pairs[p].largest = Vector::all(-__builtin_huge_valf());
+    pairs[p].total = Vector::all(0.0f);
+  }
+  const std::uint32_t first_tile = pairs[0].begin / positions;
+  std::uint32_t tile = segment * segment_tiles;
+  const std::uint32_t end = tile + segment_tiles;
+  for (tile = first_tile > tile ? first_tile : tile; tile < end && tile * positions < pairs[n_pairs - 1].end; ++tile) {
     // Together where all see alike; at the ragged ends, query by query.
     for (std::uint32_t first = 0; first < n_pairs;) {
       const tile_range seen = seen_in_tile(pairs[first], tile);
@@ -287,44 +312,126 @@ void attend(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t
       first = last;
     }
   }
+  for (std::uint32_t p = 0; p < n_pairs; ++p) {
+    pairs[p].out[head_dim] = Vector::first(pairs[p].largest);
+    pairs[p].out[head_dim + 1] = Vector::sum_of_lanes(pairs[p].total);
+  }
 }
 
-/// Takes the pairs of a call six at a time.
-template <class Vector, class Element>
-void attend_all(const attention_args& args) {
-  const std::uint32_t head_dim = args.layout.head_dim;
+/// Adds the part of a later segment to that of all before it, in its place. The one of the smaller scores is scaled.
+template <class Vector>
+void add_part(const float* part, std::uint32_t head_dim, float* sum) {
+  const bool rises = part[head_dim] > sum[head_dim];
+  const auto smaller = Vector::exp(
+      Vector::all(rises ? sum[head_dim] - part[head_dim] : part[head_dim] - sum[head_dim]));
+  const auto one = Vector::all(1.0f);
+  const auto keep = rises ? smaller : one;
+  const auto take = rises ? one : smaller;
+  const auto added = [&]<class V>(V, std::size_t at, auto kept, auto taken) {
+    V::store(sum + at, V::multiply_add(V::load(part + at), taken, V::multiply(V::load(sum + at), kept)));
+  };
+  std::uint32_t d = 0;
+  for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
+    added(Vector{}, d, keep, take);
+  if constexpr (Vector::lanes > ymm_floats::lanes)
+    if (d < head_dim) added(ymm_floats{}, d, Vector::low(keep), Vector::low(take));
+  const float factor = Vector::first(smaller);
+  sum[head_dim + 1] = rises ? sum[head_dim + 1] * factor + part[head_dim + 1]
+                            : sum[head_dim + 1] + part[head_dim + 1] * factor;
+  if (rises) sum[head_dim] = part[head_dim];
+}
+
+/// The output out of the sum of all parts.
+template <class Vector>
+void finish(const float* sum, std::uint32_t head_dim, float* out) {
+  scale<Vector>(sum, head_dim, Vector::all(1.0f / sum[head_dim + 1]), out);
+}
+
+/// table::combine_attention
+template <class Vector>
+void combine(const float* parts, std::uint32_t n_parts, std::uint32_t head_dim, float* out) {
+  const std::size_t stride = attention_part_floats(head_dim);
+  alignas(64) float sum[attention_part_floats(max_head_dim)];
+  __builtin_memcpy(sum, parts, stride * sizeof(float));
+  for (std::uint32_t i = 1; i < n_parts; ++i)
+    add_part<Vector>(parts + i * stride, head_dim, sum);
+  finish<Vector>(sum, head_dim, out);
+}
+
+/// Calls body(pairs, n, first) for the pairs of a call, six at a time.
+template <class Vector, class Body>
+void for_each_pairs(const attention_args& args, const Body& body) {
   const std::size_t n_pairs = std::size_t{args.n_queries} * args.n_query_heads;
   for (std::size_t first = 0; first < n_pairs; first += most_pairs) {
     pair_state<Vector> pairs[most_pairs];
     const std::uint32_t n = n_pairs - first < most_pairs ? static_cast<std::uint32_t>(n_pairs - first) : most_pairs;
-    for (std::uint32_t p = 0; p < n; ++p) {
-      const auto query = static_cast<std::uint32_t>((first + p) / args.n_query_heads);
-      const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
-      pairs[p].q = args.q + query * args.q_stride + head * head_dim;
-      pairs[p].out = args.out + query * args.out_stride + head * head_dim;
-      pairs[p].begin = args.first_visible(args.first_position + query);
-      pairs[p].end = args.first_position + query + 1;
-      pairs[p].largest = Vector::all(-__builtin_huge_valf());
-      pairs[p].total = Vector::all(0.0f);
-      for (std::uint32_t d = 0; d < head_dim; ++d)
-        pairs[p].out[d] = 0.0f;
-    }
-    attend<Vector, Element>(args, pairs, n);
     for (std::uint32_t p = 0; p < n; ++p)
-      scale_output<Vector>(pairs[p].out, head_dim, Vector::all(1.0f / Vector::sum_of_lanes(pairs[p].total)));
+      pairs[p] = {args, static_cast<std::uint32_t>((first + p) / args.n_query_heads),
+                  static_cast<std::uint32_t>((first + p) % args.n_query_heads)};
+    body(pairs, n, first);
   }
 }
 
-template <class Vector>
+template <class Vector, class Element>
 void attend_all(const attention_args& args) {
+  constexpr std::size_t stride = attention_part_floats(max_head_dim);
+  const std::uint32_t head_dim = args.layout.head_dim;
+  for_each_pairs<Vector>(args, [&](pair_state<Vector>* pairs, std::uint32_t n, std::size_t first) {
+    alignas(64) float sums[most_pairs][stride];
+    alignas(64) float parts[most_pairs][stride];
+    for (std::uint32_t segment = pairs[0].begin / attention_segment; segment * attention_segment < pairs[n - 1].end;
+         ++segment) {
+      attend_segment<Vector, Element>(args, pairs, n, segment, parts[0], stride);
+      for (std::uint32_t p = 0; p < n; ++p) {
+        if (pairs[p].end <= segment * attention_segment) continue;  // it sees nothing here
+        const std::uint32_t its_first = pairs[p].begin / attention_segment;
+        if (segment == its_first)
+          __builtin_memcpy(sums[p], parts[p], (head_dim + 2) * sizeof(float));
+        else if (segment > its_first)
+          add_part<Vector>(parts[p], head_dim, sums[p]);
+      }
+    }
+    for (std::uint32_t p = 0; p < n; ++p) {
+      const std::size_t query = (first + p) / args.n_query_heads;
+      const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
+      finish<Vector>(sums[p], head_dim, args.out + query * args.out_stride + head * head_dim);
+    }
+  });
+}
+
+template <class Vector, class Element>
+void attend_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride) {
+  for_each_pairs<Vector>(args, [&](pair_state<Vector>* pairs, std::uint32_t n, std::size_t first) {
+    attend_segment<Vector, Element>(args, pairs, n, segment, parts + first * parts_stride, parts_stride);
+  });
+}
+
+/// Calls body(element) with how the K and V of args are held.
+template <class Body>
+void with_element(const attention_args& args, const Body& body) {
+  TROUPE_ASSERT(args.layout.head_dim % 8 == 0 && args.layout.head_dim <= max_head_dim, "head_dim is 8, 16, ... 256");
+  TROUPE_ASSERT(args.n_query_heads > 0 && args.n_query_heads <= max_query_heads, "1 to 32 query heads share a kv head");
   switch (args.layout.type) {
     case kv_type::f32:
-      return attend_all<Vector, element_f32>(args);
+      return body(element_f32{});
     case kv_type::f16:
-      return attend_all<Vector, element_f16>(args);
+      return body(element_f16{});
     case kv_type::q8_0:
-      return attend_all<Vector, element_q8>(args);
+      return body(element_q8{});
   }
+}
+
+/// table::attention
+template <class Vector>
+void attend_all(const attention_args& args) {
+  with_element(args, [&]<class Element>(Element) { attend_all<Vector, Element>(args); });
+}
+
+/// table::attention_part
+template <class Vector>
+void attend_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride) {
+  TROUPE_ASSERT(args.n_queries == 1, "parts are of a single query");
+  with_element(args, [&]<class Element>(Element) { attend_part<Vector, Element>(args, segment, parts, parts_stride); });
 }
 
 }  // namespace

@@ -61,7 +61,8 @@ void exponential(const float* x, std::size_t n, float* y);
 void store_kv(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,
               std::byte* v_block);
 void attention(const attention_args& args);
-std::size_t attention_scratch_bytes(const kv_layout& layout, std::uint32_t n_queries);
+void attention_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride);
+void combine_attention(const float* parts, std::uint32_t n_parts, std::uint32_t head_dim, float* out);
 
 std::uint32_t argmax(const float* x, std::size_t n);
 float log_sum_exp(const float* x, std::size_t n);

@@ -26,7 +26,8 @@ const table& avx2_table() {
       .add = avx2::add,
       .store_kv = avx2::store_kv,
       .attention = avx2::attention,
-      .attention_scratch_bytes = avx2::attention_scratch_bytes,
+      .attention_part = avx2::attention_part,
+      .combine_attention = avx2::combine_attention,
       .argmax = avx2::argmax,
       .log_sum_exp = avx2::log_sum_exp,
   };

@@ -33,6 +33,7 @@ struct ymm_floats {
   [[gnu::always_inline]] static float sum_of_lanes(type x) { return avx2::sum_of_lanes(x); }
   [[gnu::always_inline]] static type largest_of_lanes(type x) { return avx2::largest_of_lanes(x); }  // in every lane
   [[gnu::always_inline]] static __m256 low(type x) { return x; }                                     // the first eight
+  [[gnu::always_inline]] static float first(type x) { return _mm256_cvtss_f32(x); }
 };
 
 }  // namespace

@@ -36,5 +36,7 @@ void gelu_mul(const float* gate, const float* up, std::size_t n, float* y);
 void exponential(const float* x, std::size_t n, float* y);
 
 void attention(const attention_args& args);
+void attention_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride);
+void combine_attention(const float* parts, std::uint32_t n_parts, std::uint32_t head_dim, float* out);
 
 }  // namespace troupe::kernels::avx512

@@ -26,7 +26,8 @@ const table& avx512_table() {
       .add = avx2::add,
       .store_kv = avx2::store_kv,
       .attention = avx512::attention,
-      .attention_scratch_bytes = avx2::attention_scratch_bytes,
+      .attention_part = avx512::attention_part,
+      .combine_attention = avx512::combine_attention,
       .argmax = avx2::argmax,
       .log_sum_exp = avx2::log_sum_exp,
   };

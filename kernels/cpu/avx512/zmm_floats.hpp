@@ -38,6 +38,7 @@ struct zmm_floats {
     return _mm512_set1_ps(_mm256_cvtss_f32(eight));
   }
   [[gnu::always_inline]] static __m256 low(type x) { return _mm512_castps512_ps256(x); }  // the first eight
+  [[gnu::always_inline]] static float first(type x) { return _mm256_cvtss_f32(low(x)); }
 };
 
 }  // namespace

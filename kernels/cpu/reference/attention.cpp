@@ -139,8 +139,4 @@ void attention(const attention_args& args) {
   }
 }
 
-std::size_t attention_scratch_bytes(const kv_layout&, std::uint32_t) {
-  return 0;
-}
-
 }  // namespace troupe::kernels::plain

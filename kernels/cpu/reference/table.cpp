@@ -33,7 +33,8 @@ const table& reference() {
       .add = plain::add,
       .store_kv = plain::store_kv,
       .attention = plain::attention,
-      .attention_scratch_bytes = plain::attention_scratch_bytes,
+      .attention_part = nullptr,
+      .combine_attention = nullptr,
       .argmax = plain::argmax,
       .log_sum_exp = plain::log_sum_exp,
   };
