@@ -14,7 +14,7 @@ namespace troupe::kernels {
 
 /// How far an output may lie from the exact x · w, for one row of W as it lies in the file and one row x of n_in
 /// floats. Activations in format q8 are rounded to 1/127 of the largest of their 32, so each is off by half a step at
-/// most; the rest is the rounding of sums in float.
+/// most, and where a second term rounds what is left, by a 254th of that; the rest is the rounding of sums in float.
 double linear_error_bound(activation_format format, weight_type type, const std::byte* row, const float* x,
                           std::uint32_t n_in);
 

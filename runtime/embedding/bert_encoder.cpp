@@ -119,13 +119,13 @@ void bert_encoder::attention_block(const bert_layer& layer) {
     return [&](std::size_t row, float*) { return rows.data() + row * config_.n_embd; };
   };
   const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()), column_of(layer.v, v_.data())};
-  linear_.run(qkv, row_precision::one_term, n_rows_, row_of(x_), [](const output_block&) {});
+  linear_.run(qkv, n_rows_, row_of(x_), [](const output_block&) {});
   pool_.for_each_task(texts_.size() * config_.n_heads, [&](std::size_t task, std::uint32_t worker) {
     attend(texts_[task / config_.n_heads], static_cast<std::uint32_t>(task % config_.n_heads),
            worker_head_rows_[worker]);
   });
   const std::array output{column_of(layer.attention_output, delta_.data())};
-  linear_.run(output, row_precision::one_term, n_rows_, row_of(attention_), [](const output_block&) {});
+  linear_.run(output, n_rows_, row_of(attention_), [](const output_block&) {});
   add_and_norm(layer.attention_norm);
 }
 
@@ -167,7 +167,7 @@ void bert_encoder::ffn_block(const bert_layer& layer) {
   const std::uint32_t n_ff = config_.n_ff;
   const std::array up{column_of(layer.up, hidden_.data())};
   linear_.run(
-      up, row_precision::one_term, n_rows_, [&](std::size_t row, float*) { return x_.data() + row * config_.n_embd; },
+      up, n_rows_, [&](std::size_t row, float*) { return x_.data() + row * config_.n_embd; },
       [&](const output_block& block) {
         for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
           float* const part = hidden_.data() + row * n_ff + block.out_begin;
@@ -176,7 +176,7 @@ void bert_encoder::ffn_block(const bert_layer& layer) {
       });
   const std::array down{column_of(layer.down, delta_.data())};
   linear_.run(
-      down, row_precision::one_term, n_rows_, [&](std::size_t row, float*) { return hidden_.data() + row * n_ff; },
+      down, n_rows_, [&](std::size_t row, float*) { return hidden_.data() + row * n_ff; },
       [](const output_block&) {});
   add_and_norm(layer.output_norm);
 }

@@ -24,18 +24,8 @@ result<> check_kernel_limits(const model_config& config) {
   return {};
 }
 
-// How closely matrices read their rows where activations are 8-bit. Beside each the mean KL divergence in nats that one
-// term at that place alone brings (SmolLM2-135M, 2,000 tokens): a second term goes where it removes most for its
-// arithmetic.
-constexpr auto qkv_precision = row_precision::two_terms;              // 0.0029 for 16 % of a layer's arithmetic
-constexpr auto attention_output_precision = row_precision::one_term;  // 0.0002 for 9 %
-constexpr auto gate_up_precision = row_precision::one_term;           // 0.0019 for 50 %
-constexpr auto down_precision = row_precision::two_terms;             // 0.0016 for 25 %
-constexpr auto output_precision = row_precision::one_term;            // 0.0004
-
-linear_column column_of(const linear_weights& weights, float* y, row_precision precision) {
-  const std::size_t n_terms = precision == row_precision::two_terms ? 2 : 1;
-  return {.targets = {linear_target{&weights, y, n_terms * weights.packed.n_out}}, .n_targets = 1};
+linear_column column_of(const linear_weights& weights, float* y) {
+  return {.targets = {linear_target{&weights, y, weights.packed.n_out}}, .n_targets = 1};
 }
 
 }  // namespace
@@ -78,15 +68,15 @@ decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, mod
   attention_tasks_.reserve(std::max(rows, rows_in_parts * n_segments) * config_.n_kv_heads);
   logits_rows_.reserve(rows);
   x_.resize(rows * config_.n_embd);
-  q_.resize(rows * 2 * config_.q_dim());
-  k_.resize(rows * 2 * config_.kv_dim());
-  v_.resize(rows * 2 * config_.kv_dim());
+  q_.resize(rows * config_.q_dim());
+  k_.resize(rows * config_.kv_dim());
+  v_.resize(rows * config_.kv_dim());
   attention_.resize(rows * config_.q_dim());
   if (table.attention_part) {
     parts_stride_ = n_segments * kernels::attention_part_floats(config_.head_dim);
     parts_.resize(rows_in_parts * config_.n_heads * parts_stride_);
   }
-  delta_.resize(rows * 2 * config_.n_embd);
+  delta_.resize(rows * config_.n_embd);
   gate_.resize(rows * config_.n_ff);
   up_.resize(rows * config_.n_ff);
   logits_.resize(std::size_t{logits_rows_at_once} * config_.n_vocab);
@@ -185,14 +175,14 @@ void decoder_model::embed(std::span<const forward_slice> slices) {
 
 void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t index,
                                     std::span<const forward_slice> slices, kv_storage& kv) {
-  const std::array qkv{column_of(layer.q, q_.data(), qkv_precision), column_of(layer.k, k_.data(), qkv_precision),
-                       column_of(layer.v, v_.data(), qkv_precision)};
+  const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()),
+                       column_of(layer.v, v_.data())};
   const auto normed = [&](std::size_t row, float* scratch) {
     table_.rms_norm(x_.data() + row * config_.n_embd, layer.attention_norm.data(), config_.n_embd, config_.rms_epsilon,
                     scratch);
     return static_cast<const float*>(scratch);
   };
-  linear_.run(qkv, qkv_precision, n_rows_, normed, [](const output_block&) {});
+  linear_.run(qkv, n_rows_, normed, [](const output_block&) {});
 
   if (!tasks_store_their_rows_)
     pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
@@ -210,7 +200,7 @@ void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t in
     attend(slice, task, index, kv, worker);
   });
 
-  add_output(layer.attention_output, attention_output_precision, layer.attention_output_norm,
+  add_output(layer.attention_output, layer.attention_output_norm,
              [&](std::size_t row, float* scratch) {
                return attention_in_parts_ ? combined_row(slices[row], row, index, scratch)
                                           : attention_.data() + row * config_.q_dim();
@@ -218,25 +208,23 @@ void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t in
 }
 
 template <class Input>
-void decoder_model::add_output(const linear_weights& weights, row_precision precision, const std::vector<float>& norm,
-                               const Input& input) {
-  const std::array output{column_of(weights, delta_.data(), precision)};
-  const std::size_t stride = output[0].targets[0].y_stride;
+void decoder_model::add_output(const linear_weights& weights, const std::vector<float>& norm, const Input& input) {
+  const std::array output{column_of(weights, delta_.data())};
   const std::uint32_t n_embd = config_.n_embd;
   if (norm.empty()) {
-    linear_.run(output, precision, n_rows_, input, [&](const output_block& block) {
+    linear_.run(output, n_rows_, input, [&](const output_block& block) {
       for (std::size_t row = block.row_begin; row < block.row_end; ++row)
-        table_.add(delta_.data() + row * stride + block.out_begin, block.out_end - block.out_begin,
+        table_.add(delta_.data() + row * n_embd + block.out_begin, block.out_end - block.out_begin,
                    x_.data() + row * n_embd + block.out_begin);
     });
     return;
   }
   // A norm needs its whole row, which no block of outputs has.
-  linear_.run(output, precision, n_rows_, input, [](const output_block&) {});
+  linear_.run(output, n_rows_, input, [](const output_block&) {});
   const auto add_rows = [&](std::size_t task, std::uint32_t) {
     const std::size_t end = std::min(n_rows_, (task + 1) * norm_rows_per_task);
     for (std::size_t row = task * norm_rows_per_task; row < end; ++row) {
-      float* const delta = delta_.data() + row * stride;
+      float* const delta = delta_.data() + row * n_embd;
       table_.rms_norm(delta, norm.data(), n_embd, config_.rms_epsilon, delta);
       table_.add(delta, n_embd, x_.data() + row * n_embd);
     }
@@ -262,9 +250,9 @@ void decoder_model::store_rows(const forward_slice& slice, const row_group& rows
     const std::size_t row = first_row_[rows.slice] + i;
     const std::uint32_t position = slice.first_position + i;
     const std::uint32_t block = slice.blocks[position / block_tokens].index;
-    float* k = k_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
-    const float* v = v_.data() + row * 2 * config_.kv_dim() + kv_head * dim;
-    float* q = q_.data() + row * 2 * config_.q_dim() + std::size_t{kv_head} * group * dim;
+    float* k = k_.data() + row * config_.kv_dim() + kv_head * dim;
+    const float* v = v_.data() + row * config_.kv_dim() + kv_head * dim;
+    float* q = q_.data() + row * config_.q_dim() + std::size_t{kv_head} * group * dim;
     if (config_.has_query_key_norms) {
       for (std::uint32_t head = 0; head < group; ++head)
         table_.rms_norm(q + head * dim, weights.q_norm.data(), dim, config_.rms_epsilon, q + head * dim);
@@ -292,8 +280,8 @@ void decoder_model::attend(const forward_slice& slice, const attention_task& tas
   const std::size_t row = first_row_[rows.slice] + rows.begin;
   kernels::attention_args args{.layout = kv.layout(),
                                .n_query_heads = config_.n_heads / config_.n_kv_heads,
-                               .q = q_.data() + row * 2 * config_.q_dim(),
-                               .q_stride = 2 * config_.q_dim(),
+                               .q = q_.data() + row * config_.q_dim(),
+                               .q_stride = config_.q_dim(),
                                .out = attention_.data() + row * config_.q_dim(),
                                .out_stride = config_.q_dim(),
                                .n_queries = rows.end - rows.begin,
@@ -337,19 +325,19 @@ void decoder_model::ffn_block(const decoder_layer& layer) {
     return static_cast<const float*>(scratch);
   };
   const auto activate = config_.activation == gate_activation::silu ? table_.silu_mul : table_.gelu_mul;
-  linear_.run(gate_up, gate_up_precision, n_rows_, normed, [&](const output_block& block) {
+  linear_.run(gate_up, n_rows_, normed, [&](const output_block& block) {
     for (std::size_t row = block.row_begin; row < block.row_end; ++row) {
       float* gate = gate_.data() + row * n_ff + block.out_begin;
       activate(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
     }
   });
-  add_output(layer.down, down_precision, layer.ffn_output_norm,
+  add_output(layer.down, layer.ffn_output_norm,
              [&](std::size_t row, float*) { return gate_.data() + row * n_ff; });
 }
 
 void decoder_model::give_logits(logits_consumer& consumer) {
   const std::uint32_t n_vocab = config_.n_vocab;
-  const std::array output{column_of(weights_.output(), logits_.data(), output_precision)};
+  const std::array output{column_of(weights_.output(), logits_.data())};
   for (std::size_t first = 0; first < logits_rows_.size(); first += logits_rows_at_once) {
     const std::size_t n = std::min<std::size_t>(logits_rows_at_once, logits_rows_.size() - first);
     const auto normed = [&](std::size_t i, float* scratch) {
@@ -358,7 +346,7 @@ void decoder_model::give_logits(logits_consumer& consumer) {
                       weights_.output_norm().data(), config_.n_embd, config_.rms_epsilon, scratch);
       return static_cast<const float*>(scratch);
     };
-    linear_.run(output, output_precision, n, normed, [](const output_block&) {});
+    linear_.run(output, n, normed, [](const output_block&) {});
     const auto give = [&](std::size_t i, std::uint32_t worker) {
       const logits_row& row = logits_rows_[first + i];
       consumer.take(row.slice, row.position, {logits_.data() + i * n_vocab, n_vocab}, worker);

@@ -128,8 +128,7 @@ class decoder_model {
   void give_logits(logits_consumer& consumer);
   /// x += [norm] W input(row, scratch), as linear_runner::run gives rows. norm: empty for none.
   template <class Input>
-  void add_output(const linear_weights& weights, row_precision precision, const std::vector<float>& norm,
-                  const Input& input);
+  void add_output(const linear_weights& weights, const std::vector<float>& norm, const Input& input);
   const rope_table& rope_of(std::uint32_t layer) const { return config_.is_local(layer) ? *local_rope_ : rope_; }
   std::uint32_t window_of(std::uint32_t layer) const { return config_.is_local(layer) ? config_.window : 0; }
 
@@ -153,12 +152,12 @@ class decoder_model {
   bool attention_in_parts_ = false;
 
   std::vector<float> x_;          // (max_rows, n_embd) the residual stream
-  std::vector<float> q_;          // (max_rows, 2, q_dim): room for the second term, see linear_runner
-  std::vector<float> k_, v_;      // (max_rows, 2, kv_dim)
+  std::vector<float> q_;          // (max_rows, q_dim)
+  std::vector<float> k_, v_;      // (max_rows, kv_dim)
   std::vector<float> attention_;  // (max_rows, q_dim)
   std::vector<float> parts_;      // (rows that are computed in parts, n_heads, segments, attention_part_floats)
   std::size_t parts_stride_ = 0;  // floats of a head
-  std::vector<float> delta_;      // (max_rows, 2, n_embd) what a block adds to x
+  std::vector<float> delta_;      // (max_rows, n_embd) what a block adds to x
   std::vector<float> gate_, up_;  // (max_rows, n_ff)
   std::vector<float> logits_;     // (logits_rows_at_once, n_vocab)
 

@@ -1,6 +1,5 @@
 #include "runtime/model/linear_runner.hpp"
 
-#include <cmath>
 #include <numeric>
 
 namespace troupe {
@@ -20,25 +19,6 @@ std::uint64_t n_tiles(const linear_column& column, std::uint32_t tile) {
   return (column.n_out() + tile - 1) / tile;
 }
 
-/// x = coarse + fine, coarse being what 8 bits for each 32 numbers hold of x. Rows of any other 8-bit form than that
-/// still add up to x, only less closely.
-void split_row(const float* x, std::uint32_t n, float* coarse, float* fine) {
-  constexpr std::uint32_t block = 32;
-  constexpr float round = 12'582'912.0f;  // 1.5 * 2^23: adding and taking it away rounds to the nearest whole number
-  for (std::uint32_t begin = 0; begin < n; begin += block) {
-    const std::uint32_t end = std::min(begin + block, n);
-    float largest = 0.0f;
-    for (std::uint32_t i = begin; i < end; ++i)
-      largest = std::max(largest, std::abs(x[i]));
-    const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
-    const float step = largest / 127.0f;
-    for (std::uint32_t i = begin; i < end; ++i) {
-      coarse[i] = ((x[i] * inverse + round) - round) * step;
-      fine[i] = x[i] - coarse[i];
-    }
-  }
-}
-
 }  // namespace
 
 result<linear_runner> linear_runner::create(const kernels::table& table, thread_pool& pool, std::size_t max_rows,
@@ -46,13 +26,13 @@ result<linear_runner> linear_runner::create(const kernels::table& table, thread_
   max_inputs = static_cast<std::uint32_t>(align_64(max_inputs));  // whole blocks in every format
   linear_runner runner(table, pool);
   runner.scratch_stride_ = max_inputs;
-  runner.scratch_.resize(pool.size() * (1 + max_terms) * runner.scratch_stride_);
+  runner.scratch_.resize(pool.size() * runner.scratch_stride_);
   std::array<std::size_t, n_formats> row_bytes{};  // 0: a format the table does not use
   for (const auto type : kernels::weight_types) {
     const activation_format format = table.activation_format_for(type);
     row_bytes[static_cast<std::size_t>(format)] = table.activation_bytes(format, max_inputs);
   }
-  const std::size_t n_rows = max_terms * (max_rows + few_rows * pool.size());
+  const std::size_t n_rows = max_rows + few_rows * pool.size();
   auto memory = aligned_buffer::create(std::accumulate(row_bytes.begin(), row_bytes.end(), std::size_t{0}) * n_rows);
   if (!memory) return memory.error();
   runner.memory_ = std::move(*memory);
@@ -62,7 +42,7 @@ result<linear_runner> linear_runner::create(const kernels::table& table, thread_
     activation_rows rows{};
     for (std::size_t f = 0; f < n_formats; ++f) {
       rows[f] = next;
-      next += n * max_terms * row_bytes[f];
+      next += n * row_bytes[f];
     }
     return rows;
   };
@@ -92,8 +72,7 @@ void linear_runner::split(std::span<const linear_column> columns, std::size_t wh
   block.out_end = worker + 1 == pool_->size() ? column.n_out() : boundary(worker + 1);
 }
 
-void linear_runner::prepare_row(const job& j, const activation_rows& rows, std::size_t row, const float* x,
-                                float* scratch) {
+void linear_runner::prepare_row(const job& j, const activation_rows& rows, std::size_t row, const float* x) const {
   std::array<bool, n_formats> wanted{};
   for (const linear_column& column : j.columns)
     for (const linear_target& target : column.all())
@@ -102,33 +81,22 @@ void linear_runner::prepare_row(const job& j, const activation_rows& rows, std::
   for (std::size_t f = 0; f < n_formats; ++f) {
     if (!wanted[f]) continue;
     const auto format = static_cast<activation_format>(f);
-    const std::size_t n = n_terms(j.precision, format);
-    std::byte* const to = rows[f] + row * n * table_->activation_bytes(format, n_in);
-    if (n == 1) {
-      table_->prepare_activations(format, x, n_in, 1, n_in, to);
-      continue;
-    }
-    split_row(x, n_in, scratch, scratch + scratch_stride_);
-    table_->prepare_activations(format, scratch, scratch_stride_, n, n_in, to);
+    table_->prepare_activations(format, x, n_in, 1, n_in, rows[f] + row * table_->activation_bytes(format, n_in));
   }
 }
 
 void linear_runner::multiply(const job& j, const activation_rows& rows, const output_block& block) const {
   const std::uint32_t width = block.out_end - block.out_begin;
+  const std::size_t n_rows = block.row_end - block.row_begin;
   for (const linear_target& target : j.columns[block.column].all()) {
     const linear_weights& w = *target.weights;
-    const std::size_t n = n_terms(j.precision, w.format);
-    const std::size_t stride = target.y_stride / n;
     const std::byte* activations = rows[static_cast<std::size_t>(w.format)] +
-                                   block.row_begin * n * table_->activation_bytes(w.format, w.packed.n_in);
+                                   block.row_begin * table_->activation_bytes(w.format, w.packed.n_in);
     float* const y = target.y + block.row_begin * target.y_stride;
-    const std::size_t n_rows = block.row_end - block.row_begin;
-    table_->linear(w.packed, activations, n_rows * n, block.out_begin, block.out_end, y, stride);
-    for (std::size_t row = 0; row < n_rows; ++row) {
-      float* const out = y + row * target.y_stride + block.out_begin;
-      if (n == 2) table_->add(out + stride, width, out);
-      if (!w.bias.empty()) table_->add(w.bias.data() + block.out_begin, width, out);
-    }
+    table_->linear(w.packed, activations, n_rows, block.out_begin, block.out_end, y, target.y_stride);
+    if (w.bias.empty()) continue;
+    for (std::size_t row = 0; row < n_rows; ++row)
+      table_->add(w.bias.data() + block.out_begin, width, y + row * target.y_stride + block.out_begin);
   }
 }
 

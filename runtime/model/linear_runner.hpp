@@ -22,16 +22,11 @@
 
 namespace troupe {
 
-/// How closely rows are read by matrices whose activations are 8-bit integers. Two terms: a row is the sum of its 8-bit
-/// form and the 8-bit form of what that leaves out, about 15 bits, at twice the arithmetic and the same reads of
-/// weights.
-enum class row_precision : std::uint8_t { one_term, two_terms };
-
 /// One matrix and where its outputs go.
 struct linear_target {
   const linear_weights* weights = nullptr;
   float* y = nullptr;        // (n_rows, y_stride)
-  std::size_t y_stride = 0;  // two terms: at least 2 n_out, since the second term's outputs stand at y_stride / 2
+  std::size_t y_stride = 0;
 };
 
 /// Matrices of equal height whose outputs are split alike, so that what comes after can combine them.
@@ -61,8 +56,7 @@ class linear_runner {
   ///                                     than once a row, from any worker
   ///   finish(const output_block&)       called once for each block, when its outputs are there
   template <class Input, class Finish>
-  void run(std::span<const linear_column> columns, row_precision precision, std::size_t n_rows, const Input& input,
-           const Finish& finish);
+  void run(std::span<const linear_column> columns, std::size_t n_rows, const Input& input, const Finish& finish);
 
  private:
   static constexpr std::size_t few_rows = 4;
@@ -71,17 +65,11 @@ class linear_runner {
   static constexpr std::uint32_t block_outputs = 96;
   static constexpr std::size_t n_formats = 2;
 
-  static constexpr std::size_t max_terms = 2;
-
   using activation_rows = std::array<std::byte*, n_formats>;  // by activation_format
 
-  static std::size_t n_terms(row_precision precision, kernels::activation_format format) {
-    return precision == row_precision::two_terms && format != kernels::activation_format::f32 ? 2 : 1;
-  }
   /// What the workers of one run share.
   struct job {
     std::span<const linear_column> columns;
-    row_precision precision;
     std::size_t n_rows;
   };
 
@@ -90,8 +78,7 @@ class linear_runner {
   template <class Input>
   void prepare(const job& j, const activation_rows& rows, std::size_t row_begin, std::size_t row_end,
                std::uint32_t worker, const Input& input);
-  /// Writes the terms of one row.
-  void prepare_row(const job& j, const activation_rows& rows, std::size_t row, const float* x, float* scratch);
+  void prepare_row(const job& j, const activation_rows& rows, std::size_t row, const float* x) const;
   template <class Finish>
   void multiply_share(const job& j, const activation_rows& rows, std::uint32_t worker, const Finish& finish) const;
   template <class Finish>
@@ -108,17 +95,17 @@ class linear_runner {
   const kernels::table* table_;
   thread_pool* pool_;
   std::size_t scratch_stride_ = 0;
-  std::vector<float> scratch_;  // (n_workers, 1 + max_terms, scratch_stride)
+  std::vector<float> scratch_;  // (n_workers, scratch_stride)
   aligned_buffer memory_;
-  activation_rows shared_{};              // (max_rows, max_terms, activation bytes) of each format
-  std::vector<activation_rows> private_;  // (few_rows, max_terms, activation bytes) of each format, for each worker
+  activation_rows shared_{};              // (max_rows, activation bytes) of each format
+  std::vector<activation_rows> private_;  // (few_rows, activation bytes) of each format, for each worker
 };
 
 template <class Input, class Finish>
-void linear_runner::run(std::span<const linear_column> columns, row_precision precision, std::size_t n_rows,
-                        const Input& input, const Finish& finish) {
+void linear_runner::run(std::span<const linear_column> columns, std::size_t n_rows, const Input& input,
+                        const Finish& finish) {
   if (n_rows == 0) return;
-  const job j{columns, precision, n_rows};
+  const job j{columns, n_rows};
   if (n_rows <= few_rows) {
     pool_->run([&](std::uint32_t worker) {
       prepare(j, private_[worker], 0, n_rows, worker, input);
@@ -139,9 +126,8 @@ void linear_runner::run(std::span<const linear_column> columns, row_precision pr
 template <class Input>
 void linear_runner::prepare(const job& j, const activation_rows& rows, std::size_t row_begin, std::size_t row_end,
                             std::uint32_t worker, const Input& input) {
-  float* const scratch = scratch_.data() + worker * (1 + max_terms) * scratch_stride_;
   for (std::size_t row = row_begin; row < row_end; ++row)
-    prepare_row(j, rows, row, input(row, scratch), scratch + scratch_stride_);
+    prepare_row(j, rows, row, input(row, scratch_.data() + worker * scratch_stride_));
 }
 
 template <class Finish>

@@ -32,7 +32,9 @@ void check_against_reference(const table& kernels, weight_type type, shape s, st
   CAPTURE(kernels.isa, to_string(type), s.n_out, s.n_in, n_rows);
   random_stream random(s.n_out * 1000 + s.n_in + n_rows);
   const std::vector<std::byte> weights = random_weights(random, type, s.n_out, s.n_in);
-  const std::vector<float> x = random_floats(random, n_rows * s.n_in);
+  std::vector<float> x = random_floats(random, n_rows * s.n_in);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (i / 32 % 7 == 3) x[i] *= 30.0f;  // blocks that get a second term, in places of a row that change
   const std::vector<float> expected = packed_matrix(reference(), type, weights, s.n_out, s.n_in).times(x);
   const std::vector<float> y = packed_matrix(kernels, type, weights, s.n_out, s.n_in).times(x);
   const activation_format format = kernels.activation_format_for(type);
@@ -84,6 +86,32 @@ TEST_CASE("the typical error of a linear layer is far below its bound", "[linear
   }
 }
 
+TEST_CASE("blocks of far larger numbers than the rest of their row are held more closely", "[linear]") {
+  // What 8 bits leave out of them would be most of the error.
+  constexpr std::uint32_t n_out = 64;
+  for (const table* kernels : tested_tables()) {
+    const weight_type type = weight_type::q4_1;
+    if (kernels->activation_format_for(type) != activation_format::q8) continue;
+    CAPTURE(kernels->isa);
+    constexpr std::uint32_t n_in = 576;
+    random_stream random(15);
+    const std::vector<std::byte> weights = random_weights(random, type, n_out, n_in);
+    const auto error_of = [&](const std::vector<float>& x) {
+      const std::vector<float> expected = packed_matrix(reference(), type, weights, n_out, n_in).times(x);
+      const std::vector<float> y = packed_matrix(*kernels, type, weights, n_out, n_in).times(x);
+      double squares = 0;
+      for (std::size_t i = 0; i < y.size(); ++i)
+        squares += std::pow(double{y[i]} - double{expected[i]}, 2);
+      return std::sqrt(squares / n_out);
+    };
+    std::vector<float> x = random_floats(random, n_in);
+    const double even = error_of(x);
+    for (std::uint32_t i = 96; i < 128; ++i)
+      x[i] *= 100.0f;
+    CHECK(error_of(x) < 2 * even);
+  }
+}
+
 TEST_CASE("a row's bits do not depend on the rows beside it", "[linear][rule5]") {
   constexpr std::uint32_t n_out = 88;
   constexpr std::size_t n_rows = 300;  // more than one panel of the activations
@@ -93,7 +121,9 @@ TEST_CASE("a row's bits do not depend on the rows beside it", "[linear][rule5]")
       CAPTURE(kernels->isa, to_string(type));
       random_stream random(11);
       const packed_matrix matrix(*kernels, type, random_weights(random, type, n_out, n_in), n_out, n_in);
-      const std::vector<float> x = random_floats(random, n_rows * n_in);
+      std::vector<float> x = random_floats(random, n_rows * n_in);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        if (i / 32 % 11 == 3) x[i] *= 30.0f;  // some rows have second terms, at different places
       const std::vector<float> together = matrix.times(x);
       for (std::size_t count = 1, first = 0; first < n_rows; first += count, count = count % 13 + 1) {
         count = std::min(count, n_rows - first);

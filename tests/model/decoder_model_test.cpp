@@ -115,9 +115,11 @@ void check_against_naive(std::vector<std::byte> bytes, bool any_quantised) {
     const auto tokens = random_tokens(5, 40, m.model->config().n_vocab);
     const auto exact = testing::naive_decoder(*m.file).logits(tokens);
     const bool rounded = any_quantised && !floats_only(*table, weight_type::q4_1);
-    CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], exact) < (rounded ? 3e-2 : 1e-5));
-    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::f16)[0], exact) < (rounded ? 3e-2 : 2e-3));
-    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::q8_0)[0], exact) < 3e-2);
+    const double rounding = rounded ? 3e-2 : 0;  // of activations
+    CHECK(relative_error(compute(m, {tokens}, 40, kv_type::f32)[0], exact) < std::max(rounding, 1e-5));
+    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::f16)[0], exact) < std::max(rounding, 2e-3));
+    // That of K and V is another, independent of it: their squares add up.
+    CHECK(relative_error(compute(m, {tokens}, 7, kv_type::q8_0)[0], exact) < std::hypot(rounding, 3e-2));
   }
 }
 

@@ -50,25 +50,51 @@ struct block_kernel : ymm_tile {
   static constexpr step_layout layout = layout_of<Format::type>;
   static constexpr std::size_t step = tile_step_bytes<Format::type>;
   static constexpr std::uint32_t depth = layout.depth;
+  static constexpr bool has_residuals = true;
 
   template <int Rows>
   [[gnu::always_inline]] static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows],
                                               std::uint32_t n_in, std::size_t k, __m256 (&sums)[Rows][2]) {
     const std::byte* at = weights + layout.header_bytes;
     for (std::uint32_t done = 0; done < depth; done += block) {
-      add_block<Rows>(weights, at, rows, n_in, k + done, sums);
-      at += layout.scale_bytes + layout.code_bytes;
+      const std::size_t input = k + done;
+      add_block<Rows>(weights, at, rows, input, n_in + input / block * 2 * sizeof(float), sums);
+      at += block_bytes;
     }
   }
 
+  [[gnu::always_inline]] static std::uint32_t n_residuals(const std::byte* row, std::uint32_t n_in) {
+    std::uint32_t n;
+    __builtin_memcpy(&n, row + residuals_at(n_in), sizeof n);
+    return n;
+  }
+
+  [[gnu::always_inline]] static void add_residual(const std::byte* tile_weights, const std::byte* row,
+                                                  std::uint32_t n_in, std::uint32_t i, __m256 (&sums)[1][2]) {
+    const std::byte* residual = row + residuals_at(n_in) + sizeof(std::uint32_t) + i * sizeof(residual_block);
+    std::uint32_t b;
+    __builtin_memcpy(&b, residual + offsetof(residual_block, block), sizeof b);
+    constexpr std::uint32_t blocks = depth / block;  // of a step
+    const std::byte* weights = tile_weights + b / blocks * step;
+    const std::byte* rows[1] = {residual};
+    add_block<1>(weights, weights + layout.header_bytes + b % blocks * block_bytes, rows, 0,
+                 offsetof(residual_block, d), sums);
+  }
+
  private:
+  static constexpr std::size_t block_bytes = layout.scale_bytes + layout.code_bytes;
+
+  [[gnu::always_inline]] static std::size_t residuals_at(std::uint32_t n_in) {
+    return n_in + n_in / block * 2 * sizeof(float);
+  }
+
+  /// codes_at, scale_at: of the block's activations, from the beginning of each row.
   template <int Rows>
   [[gnu::always_inline]] static void add_block(const std::byte* weights, const std::byte* at,
-                                               const std::byte* const (&rows)[Rows], std::uint32_t n_in, std::size_t k,
-                                               __m256 (&sums)[Rows][2]) {
-    const std::size_t scale_at = n_in + k / block * 2 * sizeof(float);
+                                               const std::byte* const (&rows)[Rows], std::size_t codes_at,
+                                               std::size_t scale_at, __m256 (&sums)[Rows][2]) {
     __m256i integers[Rows][2];
-    Format::template multiply<Rows>(at, rows, k, integers);
+    Format::template multiply<Rows>(at, rows, codes_at, integers);
     unrolled<2>([&](auto h) {
       const __m256 d = load_halves(weights + 16 * h);
       unrolled<Rows>([&](auto r) {

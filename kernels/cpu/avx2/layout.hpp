@@ -18,10 +18,10 @@
 // Float formats, for each input: 16 weights in the type of the file.
 //
 // Activations q8 of AVX2 (AVX-512 has activations.hpp), one row: i8 q[n_in], then for each block {float d, float d *
-// (sum of its q)}; x is about d q.
+// (sum of its q)}; x is about d q. Then u32 n and n residual blocks, see below.
 //
-// There are constants here and no functions: this header is compiled with and without AVX2, and a function emitted by
-// the former must not be linked into the latter.
+// There are constants here and functions that are always inlined: this header is compiled with and without AVX2, and a
+// function emitted by the former must not be linked into the latter.
 #pragma once
 
 #include "kernels/types.hpp"
@@ -34,6 +34,19 @@ namespace troupe::kernels::avx2 {
 inline constexpr std::uint32_t tile = 16;
 inline constexpr std::uint32_t lanes = 8;
 inline constexpr std::uint32_t block = 32;
+
+/// Blocks of a row that can exceed residual_threshold.
+[[gnu::always_inline]] constexpr std::size_t most_residuals(std::uint32_t n_in) {
+  const std::size_t n_blocks = n_in / block;
+  return n_blocks ? (n_blocks - 1) / 2 : 0;
+}
+
+/// The second term of a block: x is about d q of both.
+struct residual_block {
+  std::int8_t q[32];
+  float d, d_sum;
+  std::uint32_t block;  // which of the row's
+};
 
 /// How a step of a tile lies in memory.
 struct step_layout {

@@ -9,6 +9,7 @@ template <weight_type Type>
 struct float_kernel : ymm_tile {
   static constexpr int most_rows = 6;  // 12 sums, 2 vectors of weights, 1 activation: 15 of 16 registers
   static constexpr int streams = 4;
+  static constexpr bool has_residuals = false;
   static constexpr std::size_t step = tile_step_bytes<Type>;
   static constexpr std::uint32_t depth = 1;
 

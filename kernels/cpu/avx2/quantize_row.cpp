@@ -60,12 +60,42 @@ void quantize_block(const float* x, std::byte* q, float* scales) {
   scales[1] = d * static_cast<float>(sum_of_bytes(bytes));
 }
 
+/// left_out = x - d q
+void subtract_block(const float* x, float d, const std::byte* q, float* left_out) {
+  for (std::uint32_t i = 0; i < block; i += 8) {
+    const __m256i codes = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(q + i)));
+    _mm256_storeu_ps(left_out + i,
+                     _mm256_fnmadd_ps(_mm256_cvtepi32_ps(codes), _mm256_set1_ps(d), _mm256_loadu_ps(x + i)));
+  }
+}
+
 }  // namespace
 
 void quantize_row(const float* x, std::uint32_t n_in, std::byte* activations) {
   auto* scales = reinterpret_cast<float*>(activations + n_in);
-  for (std::uint32_t k = 0; k < n_in; k += block)
-    quantize_block(x + k, activations + k, scales + k / block * 2);
+  const std::uint32_t n_blocks = n_in / block;
+  float squares = 0;
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    quantize_block(x + b * block, activations + b * block, scales + 2 * b);
+    squares += scales[2 * b] * scales[2 * b];
+  }
+  const float threshold = residual_threshold * squares / static_cast<float>(n_blocks);
+  auto* n_residuals = reinterpret_cast<std::uint32_t*>(scales + 2 * n_blocks);
+  auto* residuals = reinterpret_cast<residual_block*>(n_residuals + 1);
+  std::uint32_t n = 0;
+  for (std::uint32_t b = 0; b < n_blocks && n < most_residuals(n_in); ++b) {
+    const float d = scales[2 * b];
+    if (!(d * d > threshold)) continue;
+    residual_block& to = residuals[n++];
+    float left_out[block];
+    subtract_block(x + b * block, d, activations + b * block, left_out);
+    float scale[2];
+    quantize_block(left_out, reinterpret_cast<std::byte*>(to.q), scale);
+    to.d = scale[0];
+    to.d_sum = scale[1];
+    to.block = b;
+  }
+  *n_residuals = n;
 }
 
 }  // namespace troupe::kernels::avx2

@@ -5,6 +5,7 @@
 //   struct kernel {
 //     using sums;                            // of a row and a tile: 16 floats in the vectors of the instruction set
 //     static void clear(sums& one);
+//     static void load(const float* from, sums& one);
 //     static void store(const sums& one, float* to);
 //     static constexpr int most_rows;        // that fit the registers
 //     static constexpr int streams;          // tiles that a single row meets together, see multiply_row
@@ -13,9 +14,14 @@
 //     template <int Rows>
 //     static void add_step(const std::byte* weights, const std::byte* const (&rows)[Rows], std::uint32_t n_in,
 //                          std::size_t k, sums (&all)[Rows]);  // of inputs [k, k + depth)
+//     static constexpr bool has_residuals;   // rows may have blocks of a second term (layout.hpp): if so,
+//     static std::uint32_t n_residuals(const std::byte* row, std::uint32_t n_in);
+//     static void add_residual(const std::byte* tile_weights, const std::byte* row, std::uint32_t n_in,
+//                              std::uint32_t i, sums (&all)[1]);
 //   };
 //
-// Whatever the loop, an output is its steps in order from 0. The loops of AVX-512 are these too.
+// Whatever the loop, an output is its steps in order from 0 and then its residuals in order. The loops of AVX-512 are
+// these too.
 #pragma once
 
 #include "kernels/cpu/avx2/functions.hpp"
@@ -38,26 +44,26 @@ template <class Kernel, int Rows>
   unrolled<Rows>([&](auto r) { Kernel::clear(all[r]); });
 }
 
-/// Sums to rows of 16 outputs, or of the first n_out of them.
-template <class Kernel, int Rows>
-[[gnu::always_inline]] inline void store(const typename Kernel::sums (&all)[Rows], float* y, std::size_t y_stride,
-                                         std::uint32_t n_out) {
-  unrolled<Rows>([&](auto r) {
-    float* to = y + r * y_stride;
-    if (n_out == tile) {
-      Kernel::store(all[r], to);
-    } else {
-      float whole[tile];
-      Kernel::store(all[r], whole);
-      __builtin_memcpy(to, whole, n_out * sizeof(float));
-    }
-  });
+/// Adds the second terms of a row to its sums of a tile.
+template <class Kernel>
+[[gnu::always_inline]] inline void add_residuals(const std::byte* tile_weights, const std::byte* row,
+                                                 std::uint32_t n_in, float* sums) {
+  if constexpr (Kernel::has_residuals) {
+    const std::uint32_t n = Kernel::n_residuals(row, n_in);
+    if (n == 0) return;
+    typename Kernel::sums all[1];
+    Kernel::load(sums, all[0]);
+    for (std::uint32_t i = 0; i < n; ++i)
+      Kernel::add_residual(tile_weights, row, n_in, i, all);
+    Kernel::store(all[0], sums);
+  }
 }
 
 /// Rows [row, row + Rows) times the tile of outputs from `out`.
 template <class Kernel, int Rows>
 void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
-  const std::byte* weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
+  const std::byte* const tile_weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
+  const std::byte* weights = tile_weights;
   const std::byte* rows[Rows];
   unrolled<Rows>([&](auto r) {
     rows[r] = args.activations + (row + r) * args.stride;
@@ -70,8 +76,13 @@ void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
     Kernel::template add_step<Rows>(weights, rows, args.n_in, k, sums);
     weights += Kernel::step;
   }
-  store<Kernel>(sums, args.y + row * args.y_stride + out, args.y_stride,
-                args.out_end - out < tile ? args.out_end - out : tile);
+  alignas(64) float outputs[Rows][tile];
+  unrolled<Rows>([&](auto r) { Kernel::store(sums[r], outputs[r]); });
+  const std::uint32_t n_out = args.out_end - out < tile ? args.out_end - out : tile;
+  for (int r = 0; r < Rows; ++r) {
+    add_residuals<Kernel>(tile_weights, rows[r], args.n_in, outputs[r]);
+    __builtin_memcpy(args.y + (row + r) * args.y_stride + out, outputs[r], n_out * sizeof(float));
+  }
 }
 
 /// At most Kernel::most_rows rows of one tile.
@@ -90,7 +101,8 @@ void compute_some(const linear_args& args, std::size_t row, std::size_t n_rows, 
 template <class Kernel>
 void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t apart) {
   constexpr int streams = Kernel::streams;
-  const std::byte* weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
+  const std::byte* const tile_weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
+  const std::byte* weights = tile_weights;
   const std::size_t bytes_apart = apart / tile * bytes_of_tile<Kernel>(args.n_in);
   typename Kernel::sums sums[streams][1];
   unrolled<streams>([&](auto s) { clear<Kernel>(sums[s]); });
@@ -100,7 +112,9 @@ void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t a
         [&](auto s) { Kernel::template add_step<1>(weights + s * bytes_apart, rows, args.n_in, k, sums[s]); });
     weights += Kernel::step;
   }
-  unrolled<streams>([&](auto s) { store<Kernel>(sums[s], args.y + out + s * apart, 0, tile); });
+  unrolled<streams>([&](auto s) { Kernel::store(sums[s][0], args.y + out + s * apart); });
+  for (int s = 0; s < streams; ++s)
+    add_residuals<Kernel>(tile_weights + s * bytes_apart, rows[0], args.n_in, args.y + out + s * apart);
 }
 
 /// A single row reads every weight once, as fast as memory gives them: from several places at a time, because a

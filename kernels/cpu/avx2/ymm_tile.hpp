@@ -13,6 +13,10 @@ struct ymm_tile {
   using sums = __m256[2];
 
   [[gnu::always_inline]] static void clear(sums& one) { one[0] = one[1] = _mm256_setzero_ps(); }
+  [[gnu::always_inline]] static void load(const float* from, sums& one) {
+    one[0] = _mm256_loadu_ps(from);
+    one[1] = _mm256_loadu_ps(from + lanes);
+  }
   [[gnu::always_inline]] static void store(const sums& one, float* to) {
     _mm256_storeu_ps(to, one[0]);
     _mm256_storeu_ps(to + lanes, one[1]);

@@ -4,13 +4,14 @@
 #include "kernels/cpu/avx512/activations.hpp"
 
 #include "base/assert.hpp"
+#include "kernels/cpu/avx2/layout.hpp"
 #include "kernels/cpu/avx512/functions.hpp"
 #include "kernels/cpu/avx512/intrinsics.hpp"
 
 namespace troupe::kernels::avx512 {
 namespace {
 
-constexpr std::uint32_t block = 32;
+using avx2::block;
 
 /// Below this a block counts as zero: its step would leave the normal range of a float, and its inverse all range.
 constexpr float smallest = 1.5e-36f;
@@ -63,10 +64,39 @@ void quantize_block(const float* x, activation_block& to) {
   to.minus_32_sum[1] = -32 * sums[1];
 }
 
+/// left_out = x - d q
+void subtract_block(const float* x, const activation_block& from, float* left_out) {
+  for (std::uint32_t i = 0; i < block; i += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from.q + i));
+    const __m512 q = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+    _mm512_storeu_ps(left_out + i, _mm512_fnmadd_ps(q, _mm512_set1_ps(from.d), _mm512_loadu_ps(x + i)));
+  }
+}
+
+void quantize_row(const float* x, std::uint32_t n_in, activation_block* blocks) {
+  const std::uint32_t n_blocks = n_in / block;
+  float squares = 0;
+  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+    quantize_block(x + b * block, blocks[b]);
+    squares += blocks[b].d * blocks[b].d;
+  }
+  const float threshold = residual_threshold * squares / static_cast<float>(n_blocks);
+  std::uint32_t n = 0;
+  for (std::uint32_t b = 0; b < n_blocks && n < avx2::most_residuals(n_in); ++b) {
+    if (!(blocks[b].d * blocks[b].d > threshold)) continue;
+    activation_block& to = blocks[n_blocks + n++];
+    float left_out[block];
+    subtract_block(x + b * block, blocks[b], left_out);
+    quantize_block(left_out, to);
+    to.residual = b;
+  }
+  blocks[0].residual = n;
+}
+
 }  // namespace
 
 std::size_t activation_bytes(activation_format format, std::uint32_t n_in) {
-  if (format == activation_format::q8) return n_in / block * sizeof(activation_block);
+  if (format == activation_format::q8) return (n_in / block + avx2::most_residuals(n_in)) * sizeof(activation_block);
   return (n_in * sizeof(float) + 63) / 64 * 64;
 }
 
@@ -81,9 +111,7 @@ void prepare_activations(activation_format format, const float* x, std::size_t x
       __builtin_memcpy(to, from, n_in * sizeof(float));
       continue;
     }
-    auto* blocks = reinterpret_cast<activation_block*>(to);
-    for (std::uint32_t b = 0; b < n_in / block; ++b)
-      quantize_block(from + b * block, blocks[b]);
+    quantize_row(from, n_in, reinterpret_cast<activation_block*>(to));
   }
 }
 

@@ -4,6 +4,8 @@
 // should be d (sum(code x) - z sum(x)). The second part depends on the activations alone: it is worked out here, once a
 // row, and the integers of a product begin at it instead of 0. They stay exact, and it costs the kernels nothing.
 //
+// After the blocks of a row come those of its residuals (avx2/layout.hpp says what and when).
+//
 // Data only, no functions: this header is compiled with and without AVX-512.
 #pragma once
 
@@ -20,6 +22,7 @@ struct alignas(64) activation_block {
   std::int32_t minus_16_sum;     // of q5_0
   std::int32_t minus_128_sum;    // of q8_0
   std::int32_t minus_32_sum[2];  // of q6_k: of q[0..15] and of q[16..31], which have scales of their own
+  std::uint32_t residual;        // in the first block of a row: how many residuals it has; in these: of which block
 };
 static_assert(sizeof(activation_block) == 64);
 

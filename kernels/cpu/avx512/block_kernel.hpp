@@ -53,6 +53,7 @@ struct block_kernel : zmm_tile {
   static constexpr std::size_t step = tile_step_bytes<Type>;
   static constexpr std::uint32_t depth = layout.depth;
   static constexpr int streams = 4;
+  static constexpr bool has_residuals = true;
   static constexpr int most_rows = 8;  // 16 sums; 12 would fit the registers, and be 5 % faster for twice the code
 
   template <int Rows>
@@ -61,11 +62,26 @@ struct block_kernel : zmm_tile {
     const std::byte* at = weights + layout.header_bytes;
     for (std::uint32_t done = 0; done < depth; done += avx2::block) {
       add_block<Rows>(weights, at, rows, (k + done) / avx2::block * sizeof(activation_block), all);
-      at += layout.scale_bytes + layout.code_bytes;
+      at += block_bytes;
     }
   }
 
+  [[gnu::always_inline]] static std::uint32_t n_residuals(const std::byte* row, std::uint32_t /*n_in*/) {
+    return load_u32(row + offsetof(activation_block, residual));
+  }
+
+  [[gnu::always_inline]] static void add_residual(const std::byte* tile_weights, const std::byte* row,
+                                                  std::uint32_t n_in, std::uint32_t i, __m512 (&all)[1]) {
+    const std::byte* residual = row + (n_in / avx2::block + i) * sizeof(activation_block);
+    const std::uint32_t b = load_u32(residual + offsetof(activation_block, residual));
+    constexpr std::uint32_t blocks = depth / avx2::block;  // of a step
+    const std::byte* weights = tile_weights + b / blocks * step;
+    const std::byte* rows[1] = {residual};
+    add_block<1>(weights, weights + layout.header_bytes + b % blocks * block_bytes, rows, 0, all);
+  }
+
  private:
+  static constexpr std::size_t block_bytes = layout.scale_bytes + layout.code_bytes;
   static constexpr bool has_offset = layout.header_bytes > 2 * tile;
   static constexpr int parts = Type == weight_type::q6_k ? 2 : 1;  // of a block, each with a scale of its own
 

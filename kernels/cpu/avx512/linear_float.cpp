@@ -10,6 +10,7 @@ template <weight_type Type>
 struct float_kernel : zmm_tile {
   static constexpr int most_rows = 12;  // 12 chains of FMAs; 8 hide their latency
   static constexpr int streams = 4;
+  static constexpr bool has_residuals = false;
   static constexpr std::size_t step = tile_step_bytes<Type>;
   static constexpr std::uint32_t depth = 1;
 

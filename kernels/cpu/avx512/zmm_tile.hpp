@@ -19,6 +19,7 @@ struct zmm_tile {
   using sums = __m512;
 
   [[gnu::always_inline]] static void clear(sums& one) { one = _mm512_setzero_ps(); }
+  [[gnu::always_inline]] static void load(const float* from, sums& one) { one = _mm512_loadu_ps(from); }
   [[gnu::always_inline]] static void store(const sums& one, float* to) { _mm512_storeu_ps(to, one); }
 };
 
@@ -32,6 +33,12 @@ struct zmm_tile {
   float value;
   __builtin_memcpy(&value, p, 4);
   return _mm512_set1_ps(value);
+}
+
+[[gnu::always_inline]] inline std::uint32_t load_u32(const std::byte* p) {
+  std::uint32_t value;
+  __builtin_memcpy(&value, p, sizeof value);
+  return value;
 }
 
 /// Sixteen neighbours as vectors of 32 bits.

@@ -64,23 +64,43 @@ void add_products(const float* w, const float* x, std::uint32_t count, double* s
 
 }  // namespace
 
+namespace {
+
+double largest_magnitude(const float* x, std::uint32_t count) {
+  double largest = 0;
+  for (std::uint32_t i = 0; i < count; ++i)
+    largest = std::max(largest, std::abs(double{x[i]}));
+  return largest;
+}
+
+/// Above this a block has a second term, whatever rounding did to the comparison.
+double certain_residual(const float* x, std::uint32_t n_in) {
+  double squares = 0;
+  for (std::uint32_t begin = 0; begin < n_in; begin += chunk)
+    squares += std::pow(largest_magnitude(x + begin, std::min(chunk, n_in - begin)), 2);
+  return std::sqrt(squares / (n_in / chunk) * residual_threshold) * 1.001;
+}
+
+}  // namespace
+
 double linear_error_bound(activation_format format, weight_type type, const std::byte* row, const float* x,
                           std::uint32_t n_in) {
   double magnitude = 0;  // of everything that is added up
   double steps = 0;      // sum of |w| times half a step of its activation
+  const double second_term_from = certain_residual(x, n_in);
   for (std::uint32_t begin = 0; begin < n_in; begin += chunk) {
     const std::uint32_t count = std::min(chunk, n_in - begin);
     float w[chunk];
     decode_chunk(type, row, begin, count, w);
     const double offset = offset_magnitude(type, row, begin);
-    double largest = 0;
+    const double largest = largest_magnitude(x + begin, count);
     double weights = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-      largest = std::max(largest, std::abs(double{x[i + begin]}));
       weights += std::abs(double{w[i]});
       magnitude += (std::abs(double{w[i]}) + 2 * offset) * std::abs(double{x[i + begin]});
     }
-    steps += weights * (largest / 254.0 * (1 + 1e-4) + 1e-36);
+    const double half_step = largest / 254.0 * (1 + 1e-4);
+    steps += weights * ((largest > second_term_from ? half_step / 254.0 : half_step) + 1e-36);
   }
   const double additions = format == activation_format::q8 ? n_in / 16.0 + 8.0 : n_in + 2.0;
   const double rounding = additions * 0x1p-24 * magnitude + 1e-37;
