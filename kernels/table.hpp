@@ -61,12 +61,12 @@ struct table {
   // Writes one position's K and V, (n_kv_heads, head_dim) each, into its block.
   void (*store_kv)(const kv_layout& layout, const float* k, const float* v, std::uint32_t slot, std::byte* k_block,
                    std::byte* v_block);
-  // For one sequence and the query heads of one kv head: see attention_args.
+  // For one sequence and the query heads of some kv heads: see attention_args.
   void (*attention)(const attention_args& args);
   // The same in parts, so that threads can share a long sequence. A part is what a single query's head takes from the
   // positions it sees in one segment, as floats {weighted sum of V [head_dim], largest score, sum of weights}. All its
-  // parts in order, combined, are attention() to the bit. parts: (n_query_heads, parts_stride) floats, a part each.
-  // Null in tables that only compute it whole.
+  // parts in order, combined, are attention() to the bit. parts: (n_kv_heads, n_query_heads, parts_stride)
+  // floats, a part each. Null in tables that only compute it whole.
   void (*attention_part)(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride);
   // Of one head. parts: n_parts of them, attention_part_floats(head_dim) apart, from the first that the query sees. Not
   // null where attention_part is not.

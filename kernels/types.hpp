@@ -177,12 +177,13 @@ struct kv_layout {
   constexpr std::size_t block_bytes() const { return n_kv_heads * head_bytes(); }  // of K, and the same again of V
 };
 
-/// Causal attention of n_queries neighbouring positions of one sequence, for the query heads that share one kv head.
+/// Causal attention of n_queries neighbouring positions of one sequence, for the query heads of some kv heads.
 /// Query i stands at position p = first_position + i and sees positions 0 .. p or, of those, the last `window`.
 struct attention_args {
   kv_layout layout;
-  std::uint32_t kv_head = 0;
-  std::uint32_t n_query_heads = 0;  // that share kv_head; theirs are heads kv_head * n_query_heads + h of q and out
+  std::uint32_t kv_head = 0;        // the first
+  std::uint32_t n_kv_heads = 1;     // from there on
+  std::uint32_t n_query_heads = 0;  // that share a kv head; theirs are heads kv_head * n_query_heads + h of q and out
   const float* q = nullptr;         // (n_queries, q_stride): heads of head_dim
   std::size_t q_stride = 0;
   float* out = nullptr;  // same shape as q, with its own stride

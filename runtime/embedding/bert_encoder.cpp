@@ -176,8 +176,7 @@ void bert_encoder::ffn_block(const bert_layer& layer) {
       });
   const std::array down{column_of(layer.down, delta_.data())};
   linear_.run(
-      down, n_rows_, [&](std::size_t row, float*) { return hidden_.data() + row * n_ff; },
-      [](const output_block&) {});
+      down, n_rows_, [&](std::size_t row, float*) { return hidden_.data() + row * n_ff; }, [](const output_block&) {});
   add_and_norm(layer.output_norm);
 }
 

@@ -44,8 +44,8 @@ result<std::unique_ptr<decoder_model>> decoder_model::load(std::shared_ptr<const
   if (!linear) return linear.error();
   const std::uint32_t max_positions =
       options.max_positions ? std::min(options.max_positions, config->context_length) : config->context_length;
-  return std::unique_ptr<decoder_model>(new decoder_model(
-      table, pool, std::move(*config), std::move(*weights), std::move(*linear), options.max_rows, max_positions));
+  return std::unique_ptr<decoder_model>(new decoder_model(table, pool, std::move(*config), std::move(*weights),
+                                                          std::move(*linear), options.max_rows, max_positions));
 }
 
 decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, model_config config,
@@ -76,6 +76,7 @@ decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, mod
     parts_stride_ = n_segments * kernels::attention_part_floats(config_.head_dim);
     parts_.resize(rows_in_parts * config_.n_heads * parts_stride_);
   }
+  turned_.resize(std::size_t{pool.size()} * queries_per_task * config_.q_dim());
   delta_.resize(rows * config_.n_embd);
   gate_.resize(rows * config_.n_ff);
   up_.resize(rows * config_.n_ff);
@@ -127,8 +128,8 @@ void decoder_model::plan(std::span<const forward_slice> slices) {
   plan_attention(slices);
 }
 
-/// Tasks in falling order of cost. A few long sequences that decode are computed in parts: their heads alone would leave
-/// workers idle.
+/// Tasks in falling order of cost. A few long sequences that decode are computed in parts: their heads alone would
+/// leave workers idle.
 void decoder_model::plan_attention(std::span<const forward_slice> slices) {
   const std::uint32_t n_wanted = tasks_per_worker * pool_.size();
   const auto n_groups = static_cast<std::uint32_t>(query_groups_.size());
@@ -140,7 +141,7 @@ void decoder_model::plan_attention(std::span<const forward_slice> slices) {
     in_all += n_segments(slice);
   const bool single_queries = n_rows_ == slices.size();
   attention_in_parts_ = table_.attention_part && single_queries && n_groups < n_wanted && in_all > n_groups;
-  tasks_store_their_rows_ = n_groups == slices.size() && !attention_in_parts_;
+  tasks_store_their_rows_ = n_groups == slices.size();
   attention_tasks_.clear();
   if (attention_in_parts_) {
     for (std::uint32_t g = 0; g < n_groups; ++g)
@@ -175,8 +176,7 @@ void decoder_model::embed(std::span<const forward_slice> slices) {
 
 void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t index,
                                     std::span<const forward_slice> slices, kv_storage& kv) {
-  const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()),
-                       column_of(layer.v, v_.data())};
+  const std::array qkv{column_of(layer.q, q_.data()), column_of(layer.k, k_.data()), column_of(layer.v, v_.data())};
   const auto normed = [&](std::size_t row, float* scratch) {
     table_.rms_norm(x_.data() + row * config_.n_embd, layer.attention_norm.data(), config_.n_embd, config_.rms_epsilon,
                     scratch);
@@ -187,24 +187,17 @@ void decoder_model::attention_block(const decoder_layer& layer, std::uint32_t in
   if (!tasks_store_their_rows_)
     pool_.for_each_task(store_groups_.size(), [&](std::size_t task, std::uint32_t) {
       const row_group& rows = store_groups_[task];
-      for (std::uint32_t head = 0; head < config_.n_kv_heads; ++head)
-        store_rows(slices[rows.slice], rows, index, head, kv);
+      store_rows(slices[rows.slice], rows, index, 0, config_.n_kv_heads, kv);
     });
   pool_.for_each_task(attention_tasks_.size(), [&](std::size_t i, std::uint32_t worker) {
     const attention_task& task = attention_tasks_[i];
-    const row_group& rows = query_groups_[task.group];
-    const forward_slice& slice = slices[rows.slice];
-    if (tasks_store_their_rows_)
-      for (std::uint32_t head = task.head_begin; head < task.head_end; ++head)
-        store_rows(slice, rows, index, head, kv);
-    attend(slice, task, index, kv, worker);
+    attend(slices[query_groups_[task.group].slice], task, index, kv, worker);
   });
 
-  add_output(layer.attention_output, layer.attention_output_norm,
-             [&](std::size_t row, float* scratch) {
-               return attention_in_parts_ ? combined_row(slices[row], row, index, scratch)
-                                          : attention_.data() + row * config_.q_dim();
-             });
+  add_output(layer.attention_output, layer.attention_output_norm, [&](std::size_t row, float* scratch) {
+    return attention_in_parts_ ? combined_row(slices[row], row, index, scratch)
+                               : attention_.data() + row * config_.q_dim();
+  });
 }
 
 template <class Input>
@@ -236,33 +229,36 @@ void decoder_model::add_output(const linear_weights& weights, const std::vector<
     pool_.for_each_task(n_tasks, add_rows);
 }
 
-/// Norms and rotates the queries and the key of one kv head and writes its K and V.
+/// Norms and rotates the keys of some kv heads and writes their K and V.
 void decoder_model::store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer,
-                               std::uint32_t kv_head, kv_storage& kv) {
-  const decoder_layer& weights = weights_.layers()[layer];
-  const rope_table& angles = rope_of(layer);
+                               std::uint32_t head_begin, std::uint32_t head_end, kv_storage& kv) {
+  const std::vector<float>& norm = weights_.layers()[layer].k_norm;
   const std::uint32_t dim = config_.head_dim;
-  const std::uint32_t group = config_.n_heads / config_.n_kv_heads;
   // A block is (n_kv_heads, …): one head's part of it is a block of one head.
   const kernels::kv_layout one_head{kv.layout().type, 1, dim};
-  const std::size_t head_offset = kv_head * one_head.block_bytes();
   for (std::uint32_t i = rows.begin; i < rows.end; ++i) {
     const std::size_t row = first_row_[rows.slice] + i;
     const std::uint32_t position = slice.first_position + i;
     const std::uint32_t block = slice.blocks[position / block_tokens].index;
-    float* k = k_.data() + row * config_.kv_dim() + kv_head * dim;
-    const float* v = v_.data() + row * config_.kv_dim() + kv_head * dim;
-    float* q = q_.data() + row * config_.q_dim() + std::size_t{kv_head} * group * dim;
-    if (config_.has_query_key_norms) {
-      for (std::uint32_t head = 0; head < group; ++head)
-        table_.rms_norm(q + head * dim, weights.q_norm.data(), dim, config_.rms_epsilon, q + head * dim);
-      table_.rms_norm(k, weights.k_norm.data(), dim, config_.rms_epsilon, k);
+    for (std::uint32_t head = head_begin; head < head_end; ++head) {
+      float* k = k_.data() + row * config_.kv_dim() + head * dim;
+      const float* v = v_.data() + row * config_.kv_dim() + head * dim;
+      turn_heads(k, 1, norm, layer, position);
+      const std::size_t offset = head * one_head.block_bytes();
+      table_.store_kv(one_head, k, v, position % block_tokens, kv.k_block(layer, block) + offset,
+                      kv.v_block(layer, block) + offset);
     }
-    table_.rope(q, group, dim, config_.pairing, angles.at(position));
-    table_.rope(k, 1, dim, config_.pairing, angles.at(position));
-    table_.store_kv(one_head, k, v, position % block_tokens, kv.k_block(layer, block) + head_offset,
-                    kv.v_block(layer, block) + head_offset);
   }
+}
+
+/// Norms, where the model does, and rotates the heads of one position in place.
+void decoder_model::turn_heads(float* x, std::uint32_t n_heads, const std::vector<float>& norm, std::uint32_t layer,
+                               std::uint32_t position) const {
+  const std::uint32_t dim = config_.head_dim;
+  if (config_.has_query_key_norms)
+    for (std::uint32_t head = 0; head < n_heads; ++head)
+      table_.rms_norm(x + head * dim, norm.data(), dim, config_.rms_epsilon, x + head * dim);
+  table_.rope(x, n_heads, dim, config_.pairing, rope_of(layer).at(position));
 }
 
 void decoder_model::attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
@@ -270,6 +266,10 @@ void decoder_model::attend(const forward_slice& slice, const attention_task& tas
   const row_group& rows = query_groups_[task.group];
   const std::uint32_t first_segment = first_part(slice, layer);
   if (attention_in_parts_ && task.segment < first_segment) return;
+  // Of a sequence in parts, only the last task reads the position that this pass adds.
+  const bool is_last = (task.segment + 1) * kernels::attention_segment > slice.first_position;
+  if (tasks_store_their_rows_ && (!attention_in_parts_ || is_last))
+    store_rows(slice, rows, layer, task.head_begin, task.head_end, kv);
   auto& k_blocks = k_blocks_[worker];
   auto& v_blocks = v_blocks_[worker];
   const std::uint32_t n_blocks = (slice.first_position + rows.end + block_tokens - 1) / block_tokens;
@@ -279,8 +279,10 @@ void decoder_model::attend(const forward_slice& slice, const attention_task& tas
   }
   const std::size_t row = first_row_[rows.slice] + rows.begin;
   kernels::attention_args args{.layout = kv.layout(),
+                               .kv_head = task.head_begin,
+                               .n_kv_heads = task.head_end - task.head_begin,
                                .n_query_heads = config_.n_heads / config_.n_kv_heads,
-                               .q = q_.data() + row * config_.q_dim(),
+                               .q = turned_queries(slice, task, layer, worker),
                                .q_stride = config_.q_dim(),
                                .out = attention_.data() + row * config_.q_dim(),
                                .out_stride = config_.q_dim(),
@@ -290,14 +292,29 @@ void decoder_model::attend(const forward_slice& slice, const attention_task& tas
                                .scale = config_.attention_scale,
                                .k_blocks = k_blocks.data(),
                                .v_blocks = v_blocks.data()};
-  for (args.kv_head = task.head_begin; args.kv_head < task.head_end; ++args.kv_head) {
-    if (attention_in_parts_)
-      table_.attention_part(args, task.segment,
-                            parts_of(row, args.kv_head * args.n_query_heads, task.segment - first_segment),
-                            parts_stride_);
-    else
-      table_.attention(args);
+  if (attention_in_parts_)
+    table_.attention_part(args, task.segment,
+                          parts_of(row, args.kv_head * args.n_query_heads, task.segment - first_segment),
+                          parts_stride_);
+  else
+    table_.attention(args);
+}
+
+/// The task's heads in rows of the worker's own, since several parts may read them. (queries_per_task, q_dim)
+const float* decoder_model::turned_queries(const forward_slice& slice, const attention_task& task, std::uint32_t layer,
+                                           std::uint32_t worker) {
+  const row_group& rows = query_groups_[task.group];
+  const std::uint32_t group = config_.n_heads / config_.n_kv_heads;
+  const std::uint32_t n_heads = (task.head_end - task.head_begin) * group;
+  const std::size_t offset = std::size_t{task.head_begin} * group * config_.head_dim;
+  float* const turned = turned_.data() + std::size_t{worker} * queries_per_task * config_.q_dim();
+  for (std::uint32_t i = rows.begin; i < rows.end; ++i) {
+    const float* const from = q_.data() + (first_row_[rows.slice] + i) * config_.q_dim() + offset;
+    float* const to = turned + (i - rows.begin) * config_.q_dim() + offset;
+    std::copy_n(from, std::size_t{n_heads} * config_.head_dim, to);
+    turn_heads(to, n_heads, weights_.layers()[layer].q_norm, layer, slice.first_position + i);
   }
+  return turned;
 }
 
 /// The first segment that a slice's only query sees in this layer.
@@ -308,8 +325,7 @@ std::uint32_t decoder_model::first_part(const forward_slice& slice, std::uint32_
 }
 
 const float* decoder_model::combined_row(const forward_slice& slice, std::size_t row, std::uint32_t layer, float* to) {
-  const std::uint32_t n_parts =
-      slice.first_position / kernels::attention_segment + 1 - first_part(slice, layer);
+  const std::uint32_t n_parts = slice.first_position / kernels::attention_segment + 1 - first_part(slice, layer);
   for (std::uint32_t head = 0; head < config_.n_heads; ++head)
     table_.combine_attention(parts_of(row, head, 0), n_parts, config_.head_dim, to + head * config_.head_dim);
   return to;
@@ -331,8 +347,7 @@ void decoder_model::ffn_block(const decoder_layer& layer) {
       activate(gate, up_.data() + row * n_ff + block.out_begin, block.out_end - block.out_begin, gate);
     }
   });
-  add_output(layer.down, layer.ffn_output_norm,
-             [&](std::size_t row, float*) { return gate_.data() + row * n_ff; });
+  add_output(layer.down, layer.ffn_output_norm, [&](std::size_t row, float*) { return gate_.data() + row * n_ff; });
 }
 
 void decoder_model::give_logits(logits_consumer& consumer) {

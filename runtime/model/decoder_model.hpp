@@ -84,7 +84,8 @@ class decoder_model {
     std::uint32_t slice = 0;
     std::uint32_t begin = 0, end = 0;  // indices into the slice's tokens
   };
-  /// The rows of one group in some kv heads: over all positions they see or, where parts are computed, over one segment.
+  /// The rows of one group in some kv heads: over all positions they see or, where parts are computed, over one
+  /// segment.
   struct attention_task {
     std::uint32_t group = 0;
     std::uint32_t head_begin = 0, head_end = 0;
@@ -114,8 +115,12 @@ class decoder_model {
   void attention_block(const decoder_layer& layer, std::uint32_t index, std::span<const forward_slice> slices,
                        kv_storage& kv);
   void ffn_block(const decoder_layer& layer);
-  void store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t kv_head,
-                  kv_storage& kv);
+  void store_rows(const forward_slice& slice, const row_group& rows, std::uint32_t layer, std::uint32_t head_begin,
+                  std::uint32_t head_end, kv_storage& kv);
+  void turn_heads(float* x, std::uint32_t n_heads, const std::vector<float>& norm, std::uint32_t layer,
+                  std::uint32_t position) const;
+  const float* turned_queries(const forward_slice& slice, const attention_task& task, std::uint32_t layer,
+                              std::uint32_t worker);
   void attend(const forward_slice& slice, const attention_task& task, std::uint32_t layer, kv_storage& kv,
               std::uint32_t worker);
   std::uint32_t first_part(const forward_slice& slice, std::uint32_t layer) const;
@@ -163,6 +168,7 @@ class decoder_model {
 
   // Per worker
   std::vector<std::vector<const std::byte*>> k_blocks_, v_blocks_;  // a sequence's blocks of one layer
+  std::vector<float> turned_;                                       // (n_workers, queries_per_task, q_dim)
 };
 
 }  // namespace troupe

@@ -90,8 +90,8 @@ void linear_runner::multiply(const job& j, const activation_rows& rows, const ou
   const std::size_t n_rows = block.row_end - block.row_begin;
   for (const linear_target& target : j.columns[block.column].all()) {
     const linear_weights& w = *target.weights;
-    const std::byte* activations = rows[static_cast<std::size_t>(w.format)] +
-                                   block.row_begin * table_->activation_bytes(w.format, w.packed.n_in);
+    const std::byte* activations =
+        rows[static_cast<std::size_t>(w.format)] + block.row_begin * table_->activation_bytes(w.format, w.packed.n_in);
     float* const y = target.y + block.row_begin * target.y_stride;
     table_->linear(w.packed, activations, n_rows, block.out_begin, block.out_end, y, target.y_stride);
     if (w.bias.empty()) continue;

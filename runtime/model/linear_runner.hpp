@@ -25,7 +25,7 @@ namespace troupe {
 /// One matrix and where its outputs go.
 struct linear_target {
   const linear_weights* weights = nullptr;
-  float* y = nullptr;        // (n_rows, y_stride)
+  float* y = nullptr;  // (n_rows, y_stride)
   std::size_t y_stride = 0;
 };
 

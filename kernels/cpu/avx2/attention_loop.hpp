@@ -5,7 +5,9 @@
 // (flash-decoding, Dao et al., 2023), by one thread or by several.
 //
 // Up to six (query, head) pairs that share a kv head go together, so that a vector of K or V is loaded and
-// widened once for all of them. Cost for a pair: 4 * head_dim operations a position.
+// widened once for all of them. Groups of six meet a tile one after the other: of several kv heads because their K and
+// V lie side by side, of several queries because they find it in the cache. Cost for a pair: 4 * head_dim operations a
+// position.
 //
 // For AVX2 and AVX-512 alike; Vector is ymm_floats.hpp's or zmm_floats.hpp's.
 #pragma once
@@ -26,7 +28,8 @@ namespace {
 
 constexpr std::uint32_t positions = 64;  // of a tile: a multiple of a block
 constexpr std::uint32_t segment_tiles = attention_segment / positions;
-constexpr int most_pairs = 6;
+constexpr int most_pairs = 6;   // of a group
+constexpr int most_groups = 4;  // that go through the tiles together
 
 /// Blocks of K and vectors of V that pairs meet together: so many that the chains of FMAs fill their latency, and no
 /// more than fit the registers beside them.
@@ -44,17 +47,35 @@ constexpr int vectors_together(int n_pairs) {
 /// One (query, head) on its way through the tiles of a segment.
 template <class Vector>
 struct pair_state {
+  std::uint32_t query, head;  // of the call; of the model
+  std::uint32_t number;       // among the pairs that go together
+  std::uint32_t begin, end;   // positions this query sees
   const float* q;
-  float* out;                // (head_dim), the weighted sum of V so far
-  std::uint32_t begin, end;  // positions this query sees
-  Vector::type largest;      // score so far, in every lane
-  Vector::type total;        // of exp(score - largest), a sum for each position modulo the lanes
+  float* out;            // (head_dim), the weighted sum of V so far
+  Vector::type largest;  // score so far, in every lane
+  Vector::type total;    // of exp(score - largest), a sum for each position modulo the lanes
+};
 
-  pair_state() = default;
-  pair_state(const attention_args& args, std::uint32_t query, std::uint32_t head_of_group)
-      : begin(args.first_visible(args.first_position + query)), end(args.first_position + query + 1) {
-    const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + head_of_group;
-    q = args.q + query * args.q_stride + head * args.layout.head_dim;
+/// Pairs of one kv head, in order of their queries.
+template <class Vector>
+struct pair_group {
+  std::uint32_t kv_head;
+  std::uint32_t n = 0;
+  pair_state<Vector> pairs[most_pairs];
+};
+
+/// Groups that go through the tiles together.
+template <class Vector>
+struct group_list {
+  int n = 0;
+  pair_group<Vector> groups[most_groups];
+  std::uint32_t begin = 0, end = 0;  // positions that any of them sees
+
+  template <class Body>
+  [[gnu::always_inline]] void for_each_pair(const Body& body) {
+    for (int g = 0; g < n; ++g)
+      for (std::uint32_t p = 0; p < groups[g].n; ++p)
+        body(groups[g].pairs[p]);
   }
 };
 
@@ -98,10 +119,16 @@ struct head_place {
   std::size_t d;      // q8_0
   std::size_t d_row;  // bytes from one position of V to the next
 
-  explicit head_place(const attention_args& args)
-      : codes(args.kv_head * args.layout.head_bytes()),
+  head_place(const attention_args& args, std::uint32_t kv_head)
+      : codes(kv_head * args.layout.head_bytes()),
         d(codes + args.layout.code_bytes()),
         d_row(args.layout.n_groups() * sizeof(float)) {}
+};
+
+/// The K that is read after this group's V of a tile.
+struct following_k {
+  const std::byte* const* blocks;  // of its tile
+  std::size_t codes;               // of its head, from the beginning of a block
 };
 
 /// Asks for the cache line at p.
@@ -190,8 +217,8 @@ void soften(pair_state<Vector>& pair, tile_range seen, std::uint32_t n_padded, s
 
 /// out += weight[t] * V[t] for all t seen, in order, Vectors whole vectors of elements from `first` on.
 template <class Vector, class Element, int Pairs, int Vectors, class Pair>
-void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::byte* const* next_k_blocks,
-                head_place head, std::uint32_t head_dim, std::uint32_t first, tile_range seen, const float* weights) {
+void add_values(const Pair* pairs, const std::byte* const* v_blocks, following_k following, head_place head,
+                std::uint32_t head_dim, std::uint32_t first, tile_range seen, const float* weights) {
   constexpr int lanes = Vector::lanes;
   typename Vector::type sums[Pairs][Vectors];
   unrolled<Pairs>(
@@ -199,10 +226,10 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
   const std::size_t row = head_dim * Element::bytes;
   for (std::uint32_t begin = seen.begin; begin < seen.end;) {
     const std::uint32_t block = begin / kv_block_tokens;
-    const std::size_t offset = head.codes + first * Element::bytes + begin % kv_block_tokens * row;
+    const std::size_t offset = first * Element::bytes + begin % kv_block_tokens * row;
     const std::byte* d = v_blocks[block] + head.d + begin % kv_block_tokens * head.d_row;
-    const std::byte* at = v_blocks[block] + offset;
-    const std::byte* next = next_k_blocks[block] + offset;
+    const std::byte* at = v_blocks[block] + head.codes + offset;
+    const std::byte* next = following.blocks[block] + following.codes + offset;
     const std::uint32_t block_end = (block + 1) * kv_block_tokens;
     const std::uint32_t end = seen.end < block_end ? seen.end : block_end;
     for (std::uint32_t t = begin; t < end; ++t) {
@@ -231,18 +258,16 @@ void add_values(const Pair* pairs, const std::byte* const* v_blocks, const std::
 
 /// One tile for pairs that all see the same of it.
 template <class Vector, class Element, int Pairs>
-void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t tile, tile_range seen) {
+void attend_tile(const attention_args& args, std::uint32_t kv_head, pair_state<Vector>* pairs, std::uint32_t tile,
+                 tile_range seen, following_k following) {
   constexpr int blocks = blocks_together<Vector>(Pairs);
   constexpr int vectors = vectors_together<Vector>(Pairs);
   alignas(64) float scores[Pairs * positions];
   const std::uint32_t head_dim = args.layout.head_dim;
-  const head_place head(args);
+  const head_place head(args, kv_head);
   const std::byte* const* k_blocks = args.k_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::byte* const* v_blocks = args.v_blocks + std::size_t{tile} * (positions / kv_block_tokens);
   const std::uint32_t n_blocks = (seen.end + kv_block_tokens - 1) / kv_block_tokens;
-  // What comes after this tile; this tile again where nothing does.
-  const bool last = (tile + 2) * positions > args.first_position + args.n_queries;
-  const std::byte* const* next_k_blocks = last ? k_blocks : k_blocks + positions / kv_block_tokens;
 
   std::uint32_t b = seen.begin / kv_block_tokens;
   for (; b + blocks <= n_blocks; b += blocks)
@@ -255,22 +280,22 @@ void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uin
     soften(pairs[p], seen, n_blocks * kv_block_tokens, head_dim, scores + p * positions);
   std::uint32_t d = 0;
   for (; d + vectors * Vector::lanes <= head_dim; d += vectors * Vector::lanes)
-    add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
+    add_values<Vector, Element, Pairs, vectors>(pairs, v_blocks, following, head, head_dim, d, seen, scores);
   for (; d + Vector::lanes <= head_dim; d += Vector::lanes)
-    add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
+    add_values<Vector, Element, Pairs, 1>(pairs, v_blocks, following, head, head_dim, d, seen, scores);
   if constexpr (Vector::lanes > ymm_floats::lanes)
     if (d < head_dim)  // 8 elements that do not fill a vector of 16
-      add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, next_k_blocks, head, head_dim, d, seen, scores);
+      add_values<ymm_floats, Element, Pairs, 1>(pairs, v_blocks, following, head, head_dim, d, seen, scores);
 }
 
 template <class Vector, class Element, int Pairs = most_pairs>
-void attend_tile(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs, std::uint32_t tile,
-                 tile_range seen) {
+void attend_tile(const attention_args& args, std::uint32_t kv_head, pair_state<Vector>* pairs, std::uint32_t n_pairs,
+                 std::uint32_t tile, tile_range seen, following_k following) {
   if constexpr (Pairs > 0) {
     if (n_pairs == Pairs) {
-      attend_tile<Vector, Element, Pairs>(args, pairs, tile, seen);
+      attend_tile<Vector, Element, Pairs>(args, kv_head, pairs, tile, seen, following);
     } else {
-      attend_tile<Vector, Element, Pairs - 1>(args, pairs, n_pairs, tile, seen);
+      attend_tile<Vector, Element, Pairs - 1>(args, kv_head, pairs, n_pairs, tile, seen, following);
     }
   }
 }
@@ -285,45 +310,61 @@ tile_range seen_in_tile(const pair_state<Vector>& pair, std::uint32_t tile) {
   return {inside(pair.begin), inside(pair.end)};
 }
 
-/// The positions of up to most_pairs pairs, in order of their queries, that lie in one segment. parts: a part each; that
-/// of a pair which sees none of the segment is left with weights of sum 0.
+/// One tile of a group: its pairs together where all see alike; at the ragged ends, query by query.
 template <class Vector, class Element>
-void attend_segment(const attention_args& args, pair_state<Vector>* pairs, std::uint32_t n_pairs, std::uint32_t segment,
-                    float* parts, std::size_t parts_stride) {
+void attend_tile(const attention_args& args, pair_group<Vector>& group, std::uint32_t tile, following_k following) {
+  pair_state<Vector>* const pairs = group.pairs;
+  for (std::uint32_t first = 0; first < group.n;) {
+    const tile_range seen = seen_in_tile(pairs[first], tile);
+    std::uint32_t last = first + 1;
+    while (last < group.n && seen_in_tile(pairs[last], tile) == seen)
+      ++last;
+    if (!seen.empty())
+      attend_tile<Vector, Element>(args, group.kv_head, pairs + first, last - first, tile, seen, following);
+    first = last;
+  }
+}
+
+/// The positions that lie in one segment. part_of(pair): where its part goes; that of a pair which sees none of the
+/// segment is left with weights of sum 0.
+template <class Vector, class Element, class PartOf>
+void attend_segment(const attention_args& args, group_list<Vector>& list, std::uint32_t segment,
+                    const PartOf& part_of) {
   const std::uint32_t head_dim = args.layout.head_dim;
-  for (std::uint32_t p = 0; p < n_pairs; ++p) {
-    pairs[p].out = parts + p * parts_stride;
+  list.for_each_pair([&](pair_state<Vector>& pair) {
+    pair.out = part_of(pair);
     for (std::uint32_t d = 0; d < head_dim; ++d)
-      pairs[p].out[d] = 0.0f;
-    pairs[p].largest = Vector::all(-__builtin_huge_valf());
-    pairs[p].total = Vector::all(0.0f);
-  }
-  const std::uint32_t first_tile = pairs[0].begin / positions;
-  std::uint32_t tile = segment * segment_tiles;
-  const std::uint32_t end = tile + segment_tiles;
-  for (tile = first_tile > tile ? first_tile : tile; tile < end && tile * positions < pairs[n_pairs - 1].end; ++tile) {
-    // Together where all see alike; at the ragged ends, query by query.
-    for (std::uint32_t first = 0; first < n_pairs;) {
-      const tile_range seen = seen_in_tile(pairs[first], tile);
-      std::uint32_t last = first + 1;
-      while (last < n_pairs && seen_in_tile(pairs[last], tile) == seen)
-        ++last;
-      if (!seen.empty()) attend_tile<Vector, Element>(args, pairs + first, last - first, tile, seen);
-      first = last;
+      pair.out[d] = 0.0f;
+    pair.largest = Vector::all(-__builtin_huge_valf());
+    pair.total = Vector::all(0.0f);
+  });
+  const std::uint32_t begin = segment * segment_tiles;
+  const std::uint32_t end = begin + segment_tiles;
+  std::uint32_t tile = list.begin / positions;
+  for (tile = tile > begin ? tile : begin; tile < end && tile * positions < list.end; ++tile)
+    for (int g = 0; g < list.n; ++g) {
+      // The next group's of this tile, or the first one's of the next tile; of the last tile's last group its own
+      // again.
+      const bool last_group = g + 1 == list.n;
+      const bool last_tile = (tile + 2) * positions > list.end;
+      const std::uint32_t next_tile = last_group && !last_tile ? tile + 1 : tile;
+      const std::uint32_t next_head = list.groups[last_group ? 0 : g + 1].kv_head;
+      attend_tile<Vector, Element>(
+          args, list.groups[g], tile,
+          {args.k_blocks + std::size_t{next_tile} * (positions / kv_block_tokens), head_place(args, next_head).codes});
     }
-  }
-  for (std::uint32_t p = 0; p < n_pairs; ++p) {
-    pairs[p].out[head_dim] = Vector::first(pairs[p].largest);
-    pairs[p].out[head_dim + 1] = Vector::sum_of_lanes(pairs[p].total);
-  }
+  list.for_each_pair([&](const pair_state<Vector>& pair) {
+    pair.out[head_dim] = Vector::first(pair.largest);
+    pair.out[head_dim + 1] = Vector::sum_of_lanes(pair.total);
+  });
 }
 
 /// Adds the part of a later segment to that of all before it, in its place. The one of the smaller scores is scaled.
 template <class Vector>
 void add_part(const float* part, std::uint32_t head_dim, float* sum) {
   const bool rises = part[head_dim] > sum[head_dim];
-  const auto smaller = Vector::exp(
-      Vector::all(rises ? sum[head_dim] - part[head_dim] : part[head_dim] - sum[head_dim]));
+  const auto smaller =
+      Vector::exp(Vector::all(rises ? sum[head_dim] - part[head_dim] : part[head_dim] - sum[head_dim]));
   const auto one = Vector::all(1.0f);
   const auto keep = rises ? smaller : one;
   const auto take = rises ? one : smaller;
@@ -336,8 +377,8 @@ void add_part(const float* part, std::uint32_t head_dim, float* sum) {
   if constexpr (Vector::lanes > ymm_floats::lanes)
     if (d < head_dim) added(ymm_floats{}, d, Vector::low(keep), Vector::low(take));
   const float factor = Vector::first(smaller);
-  sum[head_dim + 1] = rises ? sum[head_dim + 1] * factor + part[head_dim + 1]
-                            : sum[head_dim + 1] + part[head_dim + 1] * factor;
+  sum[head_dim + 1] =
+      rises ? sum[head_dim + 1] * factor + part[head_dim + 1] : sum[head_dim + 1] + part[head_dim + 1] * factor;
   if (rises) sum[head_dim] = part[head_dim];
 }
 
@@ -358,51 +399,58 @@ void combine(const float* parts, std::uint32_t n_parts, std::uint32_t head_dim, 
   finish<Vector>(sum, head_dim, out);
 }
 
-/// Calls body(pairs, n, first) for the pairs of a call, six at a time.
+/// Calls body(list) with the pairs of a call, as many at a time as go together.
 template <class Vector, class Body>
-void for_each_pairs(const attention_args& args, const Body& body) {
-  const std::size_t n_pairs = std::size_t{args.n_queries} * args.n_query_heads;
-  for (std::size_t first = 0; first < n_pairs; first += most_pairs) {
-    pair_state<Vector> pairs[most_pairs];
-    const std::uint32_t n = n_pairs - first < most_pairs ? static_cast<std::uint32_t>(n_pairs - first) : most_pairs;
-    for (std::uint32_t p = 0; p < n; ++p)
-      pairs[p] = {args, static_cast<std::uint32_t>((first + p) / args.n_query_heads),
-                  static_cast<std::uint32_t>((first + p) % args.n_query_heads)};
-    body(pairs, n, first);
-  }
-}
-
-template <class Vector, class Element>
-void attend_all(const attention_args& args) {
-  constexpr std::size_t stride = attention_part_floats(max_head_dim);
-  const std::uint32_t head_dim = args.layout.head_dim;
-  for_each_pairs<Vector>(args, [&](pair_state<Vector>* pairs, std::uint32_t n, std::size_t first) {
-    alignas(64) float sums[most_pairs][stride];
-    alignas(64) float parts[most_pairs][stride];
-    for (std::uint32_t segment = pairs[0].begin / attention_segment; segment * attention_segment < pairs[n - 1].end;
-         ++segment) {
-      attend_segment<Vector, Element>(args, pairs, n, segment, parts[0], stride);
-      for (std::uint32_t p = 0; p < n; ++p) {
-        if (pairs[p].end <= segment * attention_segment) continue;  // it sees nothing here
-        const std::uint32_t its_first = pairs[p].begin / attention_segment;
-        if (segment == its_first)
-          __builtin_memcpy(sums[p], parts[p], (head_dim + 2) * sizeof(float));
-        else if (segment > its_first)
-          add_part<Vector>(parts[p], head_dim, sums[p]);
+void for_each_list(const attention_args& args, const Body& body) {
+  const std::uint32_t n_pairs = args.n_queries * args.n_query_heads;  // of a kv head
+  group_list<Vector> list;
+  for (std::uint32_t kv_head = args.kv_head; kv_head < args.kv_head + args.n_kv_heads; ++kv_head) {
+    for (std::uint32_t first = 0; first < n_pairs; first += most_pairs) {
+      pair_group<Vector>& group = list.groups[list.n];
+      group.kv_head = kv_head;
+      for (group.n = 0; group.n < most_pairs && first + group.n < n_pairs; ++group.n) {
+        pair_state<Vector>& pair = group.pairs[group.n];
+        pair.query = (first + group.n) / args.n_query_heads;
+        pair.head = kv_head * args.n_query_heads + (first + group.n) % args.n_query_heads;
+        pair.number = static_cast<std::uint32_t>(list.n) * most_pairs + group.n;
+        pair.begin = args.first_visible(args.first_position + pair.query);
+        pair.end = args.first_position + pair.query + 1;
+        pair.q = args.q + pair.query * args.q_stride + std::size_t{pair.head} * args.layout.head_dim;
+        list.begin = pair.number == 0 || pair.begin < list.begin ? pair.begin : list.begin;
+        list.end = pair.number == 0 || pair.end > list.end ? pair.end : list.end;
       }
+      if (++list.n < most_groups) continue;
+      body(list);
+      list.n = 0;
     }
-    for (std::uint32_t p = 0; p < n; ++p) {
-      const std::size_t query = (first + p) / args.n_query_heads;
-      const std::size_t head = std::size_t{args.kv_head} * args.n_query_heads + (first + p) % args.n_query_heads;
-      finish<Vector>(sums[p], head_dim, args.out + query * args.out_stride + head * head_dim);
-    }
-  });
+  }
+  if (list.n > 0) body(list);
 }
 
+/// All segments of a list.
 template <class Vector, class Element>
-void attend_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride) {
-  for_each_pairs<Vector>(args, [&](pair_state<Vector>* pairs, std::uint32_t n, std::size_t first) {
-    attend_segment<Vector, Element>(args, pairs, n, segment, parts + first * parts_stride, parts_stride);
+void attend_segments(const attention_args& args, group_list<Vector>& list) {
+  const std::uint32_t head_dim = args.layout.head_dim;
+  const std::size_t stride = attention_part_floats(head_dim);
+  constexpr std::size_t most = std::size_t{most_groups} * most_pairs * attention_part_floats(max_head_dim);
+  alignas(64) float sums[most];
+  alignas(64) float parts[most];
+  for (std::uint32_t segment = list.begin / attention_segment; segment * attention_segment < list.end; ++segment) {
+    attend_segment<Vector, Element>(args, list, segment,
+                                    [&](const pair_state<Vector>& pair) { return parts + pair.number * stride; });
+    list.for_each_pair([&](const pair_state<Vector>& pair) {
+      const std::uint32_t its_first = pair.begin / attention_segment;
+      if (segment < its_first || segment * attention_segment >= pair.end) return;  // it sees nothing here
+      float* const sum = sums + pair.number * stride;
+      if (segment == its_first)
+        __builtin_memcpy(sum, pair.out, (head_dim + 2) * sizeof(float));
+      else
+        add_part<Vector>(pair.out, head_dim, sum);
+    });
+  }
+  list.for_each_pair([&](const pair_state<Vector>& pair) {
+    finish<Vector>(sums + pair.number * stride, head_dim,
+                   args.out + pair.query * args.out_stride + std::size_t{pair.head} * head_dim);
   });
 }
 
@@ -424,14 +472,22 @@ void with_element(const attention_args& args, const Body& body) {
 /// table::attention
 template <class Vector>
 void attend_all(const attention_args& args) {
-  with_element(args, [&]<class Element>(Element) { attend_all<Vector, Element>(args); });
+  with_element(args, [&]<class Element>(Element) {
+    for_each_list<Vector>(args, [&](group_list<Vector>& list) { attend_segments<Vector, Element>(args, list); });
+  });
 }
 
 /// table::attention_part
 template <class Vector>
 void attend_part(const attention_args& args, std::uint32_t segment, float* parts, std::size_t parts_stride) {
   TROUPE_ASSERT(args.n_queries == 1, "parts are of a single query");
-  with_element(args, [&]<class Element>(Element) { attend_part<Vector, Element>(args, segment, parts, parts_stride); });
+  const auto part_of = [&](const pair_state<Vector>& pair) {
+    return parts + (pair.head - args.kv_head * args.n_query_heads) * parts_stride;
+  };
+  with_element(args, [&]<class Element>(Element) {
+    for_each_list<Vector>(
+        args, [&](group_list<Vector>& list) { attend_segment<Vector, Element>(args, list, segment, part_of); });
+  });
 }
 
 }  // namespace

@@ -12,8 +12,8 @@ activation_format activation_format_for(weight_type type) {
 }
 
 std::size_t activation_bytes(activation_format format, std::uint32_t n_in) {
-  const std::size_t q8 = n_in + n_in / block * 2 * sizeof(float) + sizeof(std::uint32_t) +
-                         most_residuals(n_in) * sizeof(residual_block);
+  const std::size_t q8 =
+      n_in + n_in / block * 2 * sizeof(float) + sizeof(std::uint32_t) + most_residuals(n_in) * sizeof(residual_block);
   return ((format == activation_format::q8 ? q8 : n_in * sizeof(float)) + 63) / 64 * 64;
 }
 

@@ -59,9 +59,10 @@ template <class Kernel>
   }
 }
 
-/// Rows [row, row + Rows) times the tile of outputs from `out`.
+/// Rows [row, row + Rows) times the tile of outputs from `out`. flatten, here and below: what add_step and add_residual
+/// share would be a function that both call, and its vectors would go through memory.
 template <class Kernel, int Rows>
-void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
+[[gnu::flatten]] void compute(const linear_args& args, std::size_t row, std::uint32_t out) {
   const std::byte* const tile_weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
   const std::byte* weights = tile_weights;
   const std::byte* rows[Rows];
@@ -99,7 +100,7 @@ void compute_some(const linear_args& args, std::size_t row, std::size_t n_rows, 
 
 /// A single row times Kernel::streams whole tiles, `apart` outputs from each other.
 template <class Kernel>
-void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t apart) {
+[[gnu::flatten]] void compute_streams(const linear_args& args, std::uint32_t out, std::uint32_t apart) {
   constexpr int streams = Kernel::streams;
   const std::byte* const tile_weights = args.packed + out / tile * bytes_of_tile<Kernel>(args.n_in);
   const std::byte* weights = tile_weights;

@@ -86,28 +86,28 @@ void store_head(const kv_layout& layout, const float* x, std::byte* head, const 
   }
 }
 
-double score(const attention_args& args, const float* q, std::uint32_t position) {
+double score(const attention_args& args, std::uint32_t kv_head, const float* q, std::uint32_t position) {
   const std::uint32_t head_dim = args.layout.head_dim;
-  const std::byte* head = args.k_blocks[position / kv_block_tokens] + args.kv_head * args.layout.head_bytes();
+  const std::byte* head = args.k_blocks[position / kv_block_tokens] + kv_head * args.layout.head_bytes();
   double sum = 0;
   for (std::uint32_t d = 0; d < head_dim; ++d)
     sum += double{q[d]} * load(args.layout, head, place_in_k(position % kv_block_tokens, d));
   return sum * double{args.scale};
 }
 
-void attend(const attention_args& args, const float* q, std::uint32_t position, float* out) {
+void attend(const attention_args& args, std::uint32_t kv_head, const float* q, std::uint32_t position, float* out) {
   const std::uint32_t begin = args.first_visible(position);
   const std::uint32_t end = position + 1;
   const std::uint32_t head_dim = args.layout.head_dim;
   double largest = -std::numeric_limits<double>::infinity();
   for (std::uint32_t t = begin; t < end; ++t)
-    largest = std::max(largest, score(args, q, t));
+    largest = std::max(largest, score(args, kv_head, q, t));
   double sums[max_head_dim] = {};
   double total = 0;
   for (std::uint32_t t = begin; t < end; ++t) {
-    const double p = std::exp(score(args, q, t) - largest);
+    const double p = std::exp(score(args, kv_head, q, t) - largest);
     total += p;
-    const std::byte* head = args.v_blocks[t / kv_block_tokens] + args.kv_head * args.layout.head_bytes();
+    const std::byte* head = args.v_blocks[t / kv_block_tokens] + kv_head * args.layout.head_bytes();
     for (std::uint32_t d = 0; d < head_dim; ++d)
       sums[d] += p * load(args.layout, head, place_in_v(args.layout, t % kv_block_tokens, d));
   }
@@ -131,10 +131,13 @@ void store_kv(const kv_layout& layout, const float* k, const float* v, std::uint
 
 void attention(const attention_args& args) {
   TROUPE_ASSERT(args.layout.head_dim % 8 == 0 && args.layout.head_dim <= max_head_dim, "head_dim is 8, 16, ... 256");
+  const std::uint32_t begin = args.kv_head * args.n_query_heads;
+  const std::uint32_t end = (args.kv_head + args.n_kv_heads) * args.n_query_heads;
   for (std::uint32_t i = 0; i < args.n_queries; ++i) {
-    for (std::uint32_t h = 0; h < args.n_query_heads; ++h) {
-      const std::size_t head = (std::size_t{args.kv_head} * args.n_query_heads + h) * args.layout.head_dim;
-      attend(args, args.q + i * args.q_stride + head, args.first_position + i, args.out + i * args.out_stride + head);
+    for (std::uint32_t head = begin; head < end; ++head) {
+      const std::size_t at = std::size_t{head} * args.layout.head_dim;
+      attend(args, head / args.n_query_heads, args.q + i * args.q_stride + at, args.first_position + i,
+             args.out + i * args.out_stride + at);
     }
   }
 }
