@@ -15,7 +15,8 @@
 
 namespace troupe {
 
-/// supervisor -> scheduler, with the worker's handle as second element. The scheduler monitors it from then on.
+/// worker -> scheduler, with the worker's handle as second element, before anything else that it sends: the scheduler
+/// drops reports of workers it does not know. It monitors the worker from then on.
 struct worker_started {
   worker_id worker;
 };

@@ -15,7 +15,6 @@ void start(supervisor_pointer self, const supervisor_config& config, worker_id i
   const auto handle = self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver});
   self->state.children[id].handle = handle;
   self->monitor(handle);
-  self->send(config.scheduler, worker_started{id}, handle);
 }
 
 void restart(supervisor_pointer self, const supervisor_config& config, const caf::down_msg& down) {

@@ -231,6 +231,36 @@ TEST_CASE("past the restart intensity the node is not ready and says so", "[cast
   CHECK(stream->failure->code == errc::unavailable);
 }
 
+TEST_CASE("a worker's first report comes after the word that it exists, however soon its engine reports", "[cast]") {
+  // A report that comes first is dropped, and an idle engine makes no second one: its node would never be ready.
+  struct eager_driver final : engine_driver {
+    bool add(generation_request) override { return true; }
+    void remove(request_id) override {}
+  };
+  caf::actor_system_config config;
+  caf::actor_system system(config);
+  caf::scoped_actor scheduler(system);
+  const auto worker = system.spawn(
+      worker_actor,
+      worker_config{worker_id{3}, caf::actor_cast<caf::actor>(scheduler),
+                    [](worker_id, engine_driver::listener report) -> result<std::unique_ptr<engine_driver>> {
+                      report(engine_report{});
+                      return std::unique_ptr<engine_driver>(std::make_unique<eager_driver>());
+                    }});
+  std::vector<std::string> order;
+  for (int i = 0; i < 2; ++i)
+    scheduler->receive(
+        [&](const worker_started& message, const caf::actor& handle) {
+          CHECK(message.worker == worker_id{3});
+          CHECK(handle == worker);
+          order.push_back("started");
+        },
+        [&](const load_report&) { order.push_back("report"); },
+        caf::after(std::chrono::seconds(10)) >> [&] { order.push_back("nothing"); });
+  CHECK(order == std::vector<std::string>{"started", "report"});
+  caf::anon_send_exit(worker, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("messages of another epoch or for unknown requests change nothing", "[cast]") {
   stage cast({});
   const auto request = make_request(cast.service(), 20, 10);
