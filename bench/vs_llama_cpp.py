@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The engine against llama.cpp: same GGUF file, same threads, same machine, one run, rounds taken in turn.
 
-    bench/vs_llama_cpp.py [--model FILE] [--requantise] [--troupe build/release/troupe] [--threads 2] [--rounds 5] [--json FILE]
-                          [--quick]
+    bench/vs_llama_cpp.py [--model FILE] [--requantise] [--kernels avx2] [--troupe build/release/troupe] [--threads 2] [--rounds 5]
+                          [--json FILE] [--quick]
 
 llama.cpp is llama-cpp-python from PyPI; install it natively built to be fair to it:
 
@@ -12,8 +12,11 @@ Both sides do the same work: decode rows draw tokens one by one greedily with th
 compute a prompt of fixed random tokens and the logits of its last position; load is from the file, in the page cache, to
 the first token of a short prompt; memory is what the process has at most with 16 sequences of 512 tokens, for llama.cpp
 without what Python had before it loaded the model. Medians over the rounds; the spread is half the distance between the
-quartiles, as a share of the median. --requantise: llama.cpp's own quantizer makes Q4_0 of the file first, the format that
-it repacks for its fastest kernels, and both sides run that.
+quartiles, as a share of the median.
+
+--requantise: llama.cpp's own quantizer makes Q4_0 of the file first, the format that it repacks for its fastest kernels,
+and both sides run that. --kernels holds Troupe to an instruction set: give --python a llama.cpp that is built for the same
+(-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON).
 """
 import argparse
 import json
@@ -162,7 +165,7 @@ def run_llama(arguments) -> dict[str, float]:
 def run_troupe(arguments) -> dict[str, float]:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run([arguments.troupe, "bench", "engine", arguments.model, "--threads", str(arguments.threads),
-                        "--repeats", "1", "--decode-tokens", str(DECODE_TOKENS), "--json", out.name],
+                        "--repeats", "1", "--decode-tokens", str(DECODE_TOKENS), "--kernels", arguments.kernels, "--json", out.name],
                        check=True, stdout=subprocess.DEVNULL)
         report = json.load(open(out.name))
     return {claim["claim"]: claim["value"] for claim in report["claims"]}
@@ -173,6 +176,7 @@ def main() -> int:
     parser.add_argument("--model", help="a GGUF file; default: the pulled smollm2")
     parser.add_argument("--troupe", default=str(claims.ROOT / "build/release/troupe"))
     parser.add_argument("--python", default=sys.executable, help="the Python that has llama_cpp")
+    parser.add_argument("--kernels", default="", help="Troupe's instruction set; default: the best")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requantise", action="store_true", help="to Q4_0 first")
@@ -188,7 +192,8 @@ def main() -> int:
         return 0
 
     with tempfile.TemporaryDirectory() as folder:
-        judged = os.path.basename(arguments.model) == TARGET_MODEL and not arguments.requantise
+        file = os.path.basename(arguments.model) + (" as Q4_0" if arguments.requantise else "")
+        judged = file == TARGET_MODEL
         if arguments.requantise:
             arguments.model = requantise(arguments, folder)
         ours: dict[str, list[float]] = {row[0]: [] for row in ROWS}
@@ -208,7 +213,7 @@ def main() -> int:
               f"spread {claims.spread(ours[name]):.0%} / {claims.spread(theirs[name]):.0%}  {verdict}")
         made.append(row)
     if arguments.json:
-        claims.write(arguments.json, "vs_llama_cpp", made)
+        claims.write(arguments.json, ", ".join(filter(None, ["vs_llama_cpp", not judged and file, arguments.kernels])), made)
     return 0
 
 
