@@ -74,7 +74,7 @@ decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, mod
   attention_.resize(rows * config_.q_dim());
   if (table.attention_part) {
     parts_stride_ = n_segments * kernels::attention_part_floats(config_.head_dim);
-    parts_.resize(rows_in_parts * config_.n_heads * parts_stride_);
+    parts_ = std::make_unique_for_overwrite<float[]>(rows_in_parts * config_.n_heads * parts_stride_);
   }
   turned_.resize(std::size_t{pool.size()} * queries_per_task * config_.q_dim());
   delta_.resize(rows * config_.n_embd);
@@ -317,7 +317,7 @@ const float* decoder_model::turned_queries(const forward_slice& slice, const att
   return turned;
 }
 
-/// The first segment that a slice's only query sees in this layer.
+/// The first segment that the only query of a slice sees in this layer.
 std::uint32_t decoder_model::first_part(const forward_slice& slice, std::uint32_t layer) const {
   kernels::attention_args args;
   args.window = window_of(layer);

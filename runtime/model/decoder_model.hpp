@@ -127,7 +127,7 @@ class decoder_model {
   /// A row of attention's outputs out of its parts.
   const float* combined_row(const forward_slice& slice, std::size_t row, std::uint32_t layer, float* to);
   float* parts_of(std::size_t row, std::size_t head, std::size_t part) {
-    return parts_.data() + (row * config_.n_heads + head) * parts_stride_ +
+    return parts_.get() + (row * config_.n_heads + head) * parts_stride_ +
            part * kernels::attention_part_floats(config_.head_dim);
   }
   void give_logits(logits_consumer& consumer);
@@ -160,7 +160,8 @@ class decoder_model {
   std::vector<float> q_;          // (max_rows, q_dim)
   std::vector<float> k_, v_;      // (max_rows, kv_dim)
   std::vector<float> attention_;  // (max_rows, q_dim)
-  std::vector<float> parts_;      // (rows that are computed in parts, n_heads, segments, attention_part_floats)
+  // (rows that are computed in parts, n_heads, segments, attention_part_floats); costs memory when it is used
+  std::unique_ptr<float[]> parts_;
   std::size_t parts_stride_ = 0;  // floats of a head
   std::vector<float> delta_;      // (max_rows, n_embd) what a block adds to x
   std::vector<float> gate_, up_;  // (max_rows, n_ff)
