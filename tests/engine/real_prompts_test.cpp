@@ -64,17 +64,10 @@ std::vector<stream> run_all(tiny_engine& engine, const std::vector<generation_re
   return streams;
 }
 
-}  // namespace
-
-TEST_CASE("rule 5 on 200 real prompts", "[engine][rule5][real]") {
-  const char* model = std::getenv("TROUPE_TEST_MODEL");
-  const auto texts = read_prompts();
-  if (model == nullptr || *model == '\0' || texts.size() < n_prompts) {
-    std::cout << "skipped: needs TROUPE_TEST_MODEL and the shared prompts\n";
-    return;
-  }
+void check_rule_5(const std::string& isa, const char* model, const std::vector<std::string>& texts) {
   cpu_engine_options plain;
   plain.prefix_caching = false;
+  plain.isa = isa;
   tiny_engine uncached(plain, std::filesystem::path(model));
   const auto requests = make_requests(uncached.vocabulary(), texts);
   const auto expected = run_all(uncached, requests, 1, 512);
@@ -91,7 +84,9 @@ TEST_CASE("rule 5 on 200 real prompts", "[engine][rule5][real]") {
   for (const std::uint32_t chunk : {7u, 48u})
     check(run_all(uncached, requests, 16, chunk), "chunks of " + std::to_string(chunk));
 
-  tiny_engine cached({}, std::filesystem::path(model));
+  cpu_engine_options caching;
+  caching.isa = isa;
+  tiny_engine cached(caching, std::filesystem::path(model));
   check(run_all(cached, requests, 8, 512), "first time through the prefix cache");
   const auto again = run_all(cached, requests, 8, 512);
   check(again, "from the prefix cache");
@@ -99,4 +94,20 @@ TEST_CASE("rule 5 on 200 real prompts", "[engine][rule5][real]") {
   for (const auto& stream : again)
     hits += stream.usage.cached_tokens;
   CHECK(hits > 1000);
+}
+
+}  // namespace
+
+TEST_CASE("rule 5 on 200 real prompts, on every instruction set of this machine", "[engine][rule5][real]") {
+  const char* model = std::getenv("TROUPE_TEST_MODEL");
+  const auto texts = read_prompts();
+  if (model == nullptr || *model == '\0' || texts.size() < n_prompts) {
+    std::cout << "skipped: needs TROUPE_TEST_MODEL and the shared prompts\n";
+    return;
+  }
+  for (const kernels::table* table : kernels::available()) {
+    if (table == &kernels::reference()) continue;  // minutes for each batch
+    CAPTURE(table->isa);
+    check_rule_5(std::string(table->isa), model, texts);
+  }
 }
