@@ -3,7 +3,7 @@
 // |x * (127 / largest)| is at most 127 (1 + 2^-23), which rounds to 127: -128 never appears, and the 16-bit sums of the
 // kernels rest on that.
 #include "kernels/cpu/avx2/functions.hpp"
-#include "kernels/cpu/avx2/layout.hpp"
+#include "kernels/cpu/avx2/residuals.hpp"
 
 #include <immintrin.h>
 
@@ -74,28 +74,22 @@ void subtract_block(const float* x, float d, const std::byte* q, float* left_out
 void quantize_row(const float* x, std::uint32_t n_in, std::byte* activations) {
   auto* scales = reinterpret_cast<float*>(activations + n_in);
   const std::uint32_t n_blocks = n_in / block;
-  float squares = 0;
-  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+  for (std::uint32_t b = 0; b < n_blocks; ++b)
     quantize_block(x + b * block, activations + b * block, scales + 2 * b);
-    squares += scales[2 * b] * scales[2 * b];
-  }
-  const float threshold = residual_threshold * squares / static_cast<float>(n_blocks);
   auto* n_residuals = reinterpret_cast<std::uint32_t*>(scales + 2 * n_blocks);
-  auto* residuals = reinterpret_cast<residual_block*>(n_residuals + 1);
-  std::uint32_t n = 0;
-  for (std::uint32_t b = 0; b < n_blocks && n < most_residuals(n_in); ++b) {
-    const float d = scales[2 * b];
-    if (!(d * d > threshold)) continue;
-    residual_block& to = residuals[n++];
-    float left_out[block];
-    subtract_block(x + b * block, d, activations + b * block, left_out);
-    float scale[2];
-    quantize_block(left_out, reinterpret_cast<std::byte*>(to.q), scale);
-    to.d = scale[0];
-    to.d_sum = scale[1];
-    to.block = b;
-  }
-  *n_residuals = n;
+  auto* next = reinterpret_cast<residual_block*>(n_residuals + 1);
+  *n_residuals = for_each_residual(
+      n_in, [&](std::uint32_t b) { return scales[2 * b]; },
+      [&](std::uint32_t b) {
+        float left_out[block];
+        subtract_block(x + b * block, scales[2 * b], activations + b * block, left_out);
+        float scale[2];
+        quantize_block(left_out, reinterpret_cast<std::byte*>(next->q), scale);
+        next->d = scale[0];
+        next->d_sum = scale[1];
+        next->block = b;
+        ++next;
+      });
 }
 
 }  // namespace troupe::kernels::avx2

@@ -4,7 +4,7 @@
 #include "kernels/cpu/avx512/activations.hpp"
 
 #include "base/assert.hpp"
-#include "kernels/cpu/avx2/layout.hpp"
+#include "kernels/cpu/avx2/residuals.hpp"
 #include "kernels/cpu/avx512/functions.hpp"
 #include "kernels/cpu/avx512/intrinsics.hpp"
 
@@ -75,22 +75,18 @@ void subtract_block(const float* x, const activation_block& from, float* left_ou
 
 void quantize_row(const float* x, std::uint32_t n_in, activation_block* blocks) {
   const std::uint32_t n_blocks = n_in / block;
-  float squares = 0;
-  for (std::uint32_t b = 0; b < n_blocks; ++b) {
+  for (std::uint32_t b = 0; b < n_blocks; ++b)
     quantize_block(x + b * block, blocks[b]);
-    squares += blocks[b].d * blocks[b].d;
-  }
-  const float threshold = residual_threshold * squares / static_cast<float>(n_blocks);
-  std::uint32_t n = 0;
-  for (std::uint32_t b = 0; b < n_blocks && n < avx2::most_residuals(n_in); ++b) {
-    if (!(blocks[b].d * blocks[b].d > threshold)) continue;
-    activation_block& to = blocks[n_blocks + n++];
-    float left_out[block];
-    subtract_block(x + b * block, blocks[b], left_out);
-    quantize_block(left_out, to);
-    to.residual = b;
-  }
-  blocks[0].residual = n;
+  activation_block* next = blocks + n_blocks;
+  blocks[0].residual = avx2::for_each_residual(
+      n_in, [&](std::uint32_t b) { return blocks[b].d; },
+      [&](std::uint32_t b) {
+        float left_out[block];
+        subtract_block(x + b * block, blocks[b], left_out);
+        quantize_block(left_out, *next);
+        next->residual = b;
+        ++next;
+      });
 }
 
 }  // namespace
