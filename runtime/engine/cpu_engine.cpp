@@ -77,6 +77,8 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
   const auto max_context =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(wished, std::uint64_t{n_blocks} * block_tokens));
 
+  // Before loading, which gives the file's pages back.
+  const kv_fingerprint fingerprint = make_fingerprint(*file, layout, config->n_layers, **table);
   auto pool = std::make_unique<thread_pool>(options.n_threads);
   auto model = decoder_model::load(std::move(file), **table, *pool,
                                    {.max_rows = options.max_batched_tokens, .max_positions = max_context});
@@ -85,12 +87,13 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
   if (!kv) return kv.error();
   if (!grammars) grammars = std::make_shared<vocabulary_grammars>(vocabulary);
   return std::unique_ptr<cpu_engine>(new cpu_engine(std::move(pool), std::move(*model), std::move(*kv),
-                                                    std::move(vocabulary), std::move(grammars), options, max_context));
+                                                    std::move(vocabulary), std::move(grammars), options, max_context,
+                                                    fingerprint));
 }
 
 cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
                        std::shared_ptr<const tokenizer> vocabulary, std::shared_ptr<vocabulary_grammars> grammars,
-                       const cpu_engine_options& options, std::uint32_t max_context)
+                       const cpu_engine_options& options, std::uint32_t max_context, const kv_fingerprint& fingerprint)
     : pool_(std::move(pool)),
       model_(std::move(model)),
       kv_(std::move(kv)),
@@ -99,12 +102,11 @@ cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decode
       max_context_(max_context),
       max_sequences_(options.max_sequences),
       max_guesses_(options.max_guesses),
+      fingerprint_(fingerprint),
       blocks_(kv_.n_blocks()) {
-  if (options.prefix_caching) {
-    // The index lives and dies with this engine, so that the model needs no finer name.
-    const std::string fingerprint = model_->config().name + "|" + std::string(model_->table().isa);
-    index_ = std::make_unique<prefix_index>(blocks_, fingerprint);
-  }
+  if (options.prefix_caching)
+    index_ = std::make_unique<prefix_index>(blocks_,
+                                            std::to_string(fingerprint.low) + "|" + std::to_string(fingerprint.high));
   for (std::uint32_t worker = 0; worker < pool_->size(); ++worker)
     samplers_.emplace_back(model_->table(), model_->config().n_vocab);
   for (std::uint32_t id = 0; id < vocabulary_->vocabulary_size(); ++id)
@@ -149,10 +151,16 @@ result<sequence_id> cpu_engine::add(generation_request request) {
   auto constraint = make_constraint(request);
   if (!constraint) return constraint.error();
   const sequence_id id{next_id_++};
-  sequences_.push_back(std::make_unique<engine_sequence>(id, std::move(request), *std::move(constraint), *vocabulary_,
-                                                         end_tokens_, blocks_, index_.get(), max_context_,
-                                                         max_guesses_));
+  sequence_blocks blocks(blocks_, index_.get(), request.tenant);
+  sequences_.push_back(make_sequence(id, std::move(request), *std::move(constraint), std::move(blocks)));
   return id;
+}
+
+std::unique_ptr<engine_sequence> cpu_engine::make_sequence(sequence_id id, generation_request request,
+                                                           std::optional<grammar_constraint> constraint,
+                                                           sequence_blocks blocks) {
+  return std::make_unique<engine_sequence>(id, std::move(request), std::move(constraint), *vocabulary_, end_tokens_,
+                                           std::move(blocks), max_context_, max_guesses_);
 }
 
 result<std::optional<grammar_constraint>> cpu_engine::make_constraint(const generation_request& request) {
@@ -170,22 +178,23 @@ result<std::optional<grammar_constraint>> cpu_engine::make_constraint(const gene
 
 void cpu_engine::remove(sequence_id id) {
   std::erase_if(sequences_, [&](const auto& sequence) { return sequence->id() == id; });
+  arrivals_.erase(id);
 }
 
-engine_sequence* cpu_engine::find(sequence_id id) {
+engine_sequence* cpu_engine::find(sequence_id id) const {
   const auto at = std::lower_bound(sequences_.begin(), sequences_.end(), id,
                                    [](const auto& sequence, sequence_id wanted) { return sequence->id() < wanted; });
   return at != sequences_.end() && (*at)->id() == id ? at->get() : nullptr;
 }
 
 std::uint32_t cpu_engine::n_admitted() const {
-  return static_cast<std::uint32_t>(
-      std::count_if(sequences_.begin(), sequences_.end(), [](const auto& sequence) { return sequence->admitted(); }));
+  const auto n = std::count_if(sequences_.begin(), sequences_.end(), [](const auto& s) { return s->admitted(); });
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(n) + arrivals_.size());
 }
 
 std::vector<sequence_output> cpu_engine::step(const step_plan& plan) {
   for (const sequence_id id : plan.preempt)
-    if (engine_sequence* sequence = find(id)) sequence->preempt();
+    if (engine_sequence* sequence = find(id); sequence && !sequence->paused()) sequence->preempt();
   grants_.clear();
   slices_.clear();
   n_granted_ = 0;
@@ -198,7 +207,7 @@ std::vector<sequence_output> cpu_engine::step(const step_plan& plan) {
                        .blocks = s.blocks().blocks(),
                        .n_logits = s.logits_wanted(g.n_tokens)});
   }
-  model_->forward(slices_, kv_, *this);
+  run_model();
 
   std::vector<sequence_output> outputs;
   outputs.reserve(grants_.size());
@@ -213,9 +222,16 @@ std::vector<sequence_output> cpu_engine::step(const step_plan& plan) {
   return outputs;
 }
 
+void cpu_engine::run_model() {
+  const bool heard = std::any_of(grants_.begin(), grants_.end(), [](const grant& g) { return g.sequence->listener(); });
+  computing_ = true;
+  model_->forward(slices_, kv_, *this, heard ? this : nullptr);
+  computing_ = false;
+}
+
 void cpu_engine::grant_tokens(const step_grant& wish) {
   engine_sequence* sequence = find(wish.id);
-  if (!sequence || wish.n_tokens == 0) return;
+  if (!sequence || sequence->paused() || wish.n_tokens == 0) return;
   const std::uint32_t room = std::min(wish.n_tokens, model_->max_rows() - n_granted_);
   if (room == 0 || grants_.size() == grants_.capacity()) return;
   TROUPE_ASSERT(std::none_of(grants_.begin(), grants_.end(), [&](const grant& g) { return g.sequence == sequence; }),
@@ -242,6 +258,9 @@ engine_status cpu_engine::status() const {
   status.max_context = max_context_;
   status.max_batched_tokens = model_->max_rows();
   status.max_sequences = max_sequences_;
+  const auto n_paused =
+      std::count_if(sequences_.begin(), sequences_.end(), [](const auto& s) { return s->admitted() && s->paused(); });
+  status.sequences_in_transfer = static_cast<std::uint32_t>(static_cast<std::size_t>(n_paused) + arrivals_.size());
   status.row_cost = decoding_row_cost;
   status.guesses_tried = guesses_tried_;
   status.guesses_right = guesses_right_;
@@ -257,8 +276,9 @@ std::vector<sequence_status> cpu_engine::sequences() const {
   std::vector<sequence_status> all;
   all.reserve(sequences_.size());
   for (const auto& s : sequences_)
-    all.push_back(
-        {s->id(), s->n_known(), s->n_computed(), s->blocks().size(), s->admitted(), s->n_guessed(), s->acceptance()});
+    if (!s->paused())
+      all.push_back(
+          {s->id(), s->n_known(), s->n_computed(), s->blocks().size(), s->admitted(), s->n_guessed(), s->acceptance()});
   return all;
 }
 
@@ -270,20 +290,30 @@ result<> cpu_engine::audit() const {
   if (auto fine = blocks_.audit(); !fine) return fine;
   if (index_)
     if (auto fine = index_->audit(); !fine) return fine;
-  std::vector<std::uint32_t> holders(blocks_.total(), 0);
+  std::vector<block_handle> held;  // once for each reference
+  const auto add = [&](std::span<const block_handle> blocks) { held.insert(held.end(), blocks.begin(), blocks.end()); };
   for (const auto& sequence : sequences_)
-    for (const block_handle block : sequence->blocks().blocks()) {
-      if (!blocks_.is_current(block))
-        return make_error(errc::internal, "Block " + std::to_string(block.index) + " is held by an outdated handle.");
-      if (++holders[block.index] > blocks_.references(block))
-        return make_error(errc::internal,
-                          "Block " + std::to_string(block.index) + " has more holders than references.");
-    }
+    add(sequence->blocks().blocks());
+  for (const auto& [id, arriving] : arrivals_)
+    add(arriving.blocks.blocks());
+  for (const auto& [id, hold] : holds_)
+    add(hold.blocks());
+
+  std::vector<std::uint32_t> holders(blocks_.total(), 0);
+  for (const block_handle block : held) {
+    if (!blocks_.is_current(block))
+      return make_error(errc::internal, "Block " + std::to_string(block.index) + " is held by an outdated handle.");
+    ++holders[block.index];
+  }
+  for (const block_handle block : held)
+    if (holders[block.index] != blocks_.references(block))
+      return make_error(errc::internal,
+                        "Block " + std::to_string(block.index) + " has other references than those of its holders.");
   const auto n_held =
       static_cast<std::uint32_t>(std::count_if(holders.begin(), holders.end(), [](std::uint32_t n) { return n > 0; }));
   if (n_held != blocks_.used())
-    return make_error(errc::internal, std::to_string(blocks_.used()) + " blocks are used, but sequences hold " +
-                                          std::to_string(n_held) + ".");
+    return make_error(errc::internal, std::to_string(blocks_.used()) + " blocks are used, but " +
+                                          std::to_string(n_held) + " are held.");
   return {};
 }
 

@@ -11,7 +11,9 @@
 #include "runtime/engine/cpu_engine_options.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/engine_sequence.hpp"
+#include "runtime/engine/kv_transfer.hpp"
 #include "runtime/grammar/vocabulary_grammars.hpp"
+#include "runtime/kv/block_hold.hpp"
 #include "runtime/kv/block_pool.hpp"
 #include "runtime/kv/kv_storage.hpp"
 #include "runtime/kv/prefix_index.hpp"
@@ -21,6 +23,7 @@
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -28,7 +31,7 @@
 
 namespace troupe {
 
-class cpu_engine final : public engine, private logits_consumer {
+class cpu_engine final : public engine, public kv_transfer, private logits_consumer, private layer_observer {
  public:
   /// Errors: invalid_argument (an option out of range, an unknown kernel table), corrupt or unsupported (the model),
   /// overloaded (no memory).
@@ -45,13 +48,28 @@ class cpu_engine final : public engine, private logits_consumer {
   std::vector<sequence_status> sequences() const override;
   void reset_prefix_cache() override;
 
+  // In cpu_engine_transfer.cpp
+  kv_transfer* transfer() override { return this; }
+  kv_fingerprint fingerprint() const override { return fingerprint_; }
+  kv_geometry geometry() const override;
+  result<kv_hold> hold(sequence_id id, std::uint32_t first_block) override;
+  void release(kv_hold_id id) override;
+  result<> pause(sequence_id id) override;
+  result<> resume(sequence_id id) override;
+  result<sequence_snapshot> snapshot(sequence_id id) const override;
+  result<> listen(sequence_id id, kv_listener* listener) override;
+  result<kv_reservation> reserve(generation_request request, std::uint32_t n_tokens) override;
+  result<kv_reservation> grow(sequence_id id, std::uint32_t n_tokens) override;
+  result<> commit(sequence_id id, std::span<const token_id> resumed, sequence_progress progress) override;
+
   const model_config& config() const { return model_->config(); }
   const kernels::table& table() const { return model_->table(); }
   std::uint32_t n_threads() const { return pool_->size(); }
   std::size_t weight_bytes() const { return model_->weight_bytes(); }
   std::size_t kv_bytes() const { return kv_.total_bytes(); }
 
-  /// Counts all blocks anew (invariant I5: free + used = total, and the used ones are those that sequences hold). An
+  /// Counts all blocks anew (invariant I5: free + used = total, and the used ones are those of sequences, arriving
+  /// ones included, and of holds). An
   /// internal error with a sentence for the first mistake. For tests; O(blocks).
   result<> audit() const;
 
@@ -63,17 +81,34 @@ class cpu_engine final : public engine, private logits_consumer {
     std::uint32_t n_guesses;  // of them
   };
 
+  /// A sequence on its way here.
+  struct arrival {
+    generation_request request;
+    sequence_blocks blocks;
+    std::uint32_t n_cached = 0;  // positions that were known here
+  };
+
   cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,
              std::shared_ptr<const tokenizer> vocabulary, std::shared_ptr<vocabulary_grammars> grammars,
-             const cpu_engine_options& options, std::uint32_t max_context);
+             const cpu_engine_options& options, std::uint32_t max_context, const kv_fingerprint& fingerprint);
 
   void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) override;
+  void layer_stored(std::uint32_t layer) override;
 
-  engine_sequence* find(sequence_id id);
+  static kv_fingerprint make_fingerprint(const gguf_file& file, const kernels::kv_layout& layout,
+                                         std::uint32_t n_layers, const kernels::table& table);
+  engine_sequence* find(sequence_id id) const;
   void grant_tokens(const step_grant& wish);
+  void run_model();
   result<> check(const generation_request& request) const;
+  std::unique_ptr<engine_sequence> make_sequence(sequence_id id, generation_request request,
+                                                 std::optional<grammar_constraint> constraint, sequence_blocks blocks);
+  result<> check_room(std::uint32_t n_tokens) const;
+  result<kv_reservation> make_room(sequence_id id, sequence_blocks& blocks, std::uint32_t n_tokens);
+  result<> check_progress(const arrival& arriving, std::span<const token_id> resumed,
+                          const sequence_progress& progress) const;
   result<std::optional<grammar_constraint>> make_constraint(const generation_request& request);
-  std::uint32_t n_admitted() const;
+  std::uint32_t n_admitted() const;  // arriving ones among them
 
   std::unique_ptr<thread_pool> pool_;
   std::unique_ptr<decoder_model> model_;
@@ -84,12 +119,16 @@ class cpu_engine final : public engine, private logits_consumer {
   std::uint32_t max_context_;
   std::uint32_t max_sequences_;
   std::uint32_t max_guesses_;
+  kv_fingerprint fingerprint_;
   block_pool blocks_;
   std::unique_ptr<prefix_index> index_;  // nullptr: no prefix caching
   std::vector<sampler> samplers_;        // one for each worker
 
   std::vector<std::unique_ptr<engine_sequence>> sequences_;  // in the order of their ids
   std::uint64_t next_id_ = 1;
+  std::map<sequence_id, arrival> arrivals_;
+  std::map<kv_hold_id, block_hold> holds_;
+  std::uint64_t next_hold_ = 1;
   std::uint64_t guesses_tried_ = 0;
   std::uint64_t guesses_right_ = 0;
 
@@ -97,6 +136,7 @@ class cpu_engine final : public engine, private logits_consumer {
   std::vector<grant> grants_;
   std::vector<forward_slice> slices_;
   std::uint32_t n_granted_ = 0;
+  bool computing_ = false;  // inside the forward pass: grants_ are being computed
 };
 
 }  // namespace troupe

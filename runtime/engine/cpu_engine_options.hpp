@@ -24,6 +24,8 @@ struct cpu_engine_options {
 inline constexpr std::uint32_t max_engine_sequences = 1'024;
 inline constexpr std::uint32_t max_engine_batched_tokens = 8'192;
 inline constexpr std::uint32_t max_engine_guesses = 32;
+/// kv_transfer::hold: at once, of all sequences.
+inline constexpr std::uint32_t max_engine_holds = 4'096;
 /// Alternatives a client may ask for beside each token.
 inline constexpr std::int32_t max_engine_logprobs = 100;
 

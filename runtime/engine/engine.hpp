@@ -35,8 +35,10 @@ struct engine_status {
   std::uint32_t max_context = 0;         // tokens of a sequence, prompt and answer together
   std::uint32_t max_batched_tokens = 0;  // the largest sum of grants in a step
   std::uint32_t max_sequences = 0;       // admitted at once
-  float row_cost = 1.0f;                 // of a further row in a decoding step, as a share of a step of one row
-  std::uint32_t attention_context = 0;   // where a token's attention costs as much as all its other work; 0: unknown
+  // Of the admitted, those that are paused or arriving (kv_transfer.hpp) and so not among sequences().
+  std::uint32_t sequences_in_transfer = 0;
+  float row_cost = 1.0f;                // of a further row in a decoding step, as a share of a step of one row
+  std::uint32_t attention_context = 0;  // where a token's attention costs as much as all its other work; 0: unknown
   std::uint64_t prefix_tokens_queried = 0;
   std::uint64_t prefix_tokens_hit = 0;
   std::uint64_t guesses_tried = 0;
@@ -65,6 +67,8 @@ struct sequence_output {
   token_usage usage;
 };
 
+class kv_transfer;
+
 class engine {
  public:
   virtual ~engine() = default;
@@ -73,7 +77,7 @@ class engine {
   /// not fit max_context (context_length_exceeded) or the whole KV pool, sampling out of range.
   virtual result<sequence_id> add(generation_request request) = 0;
 
-  /// Forgets a sequence and gives back its blocks. Unknown ids are ignored.
+  /// Forgets a sequence, also a paused or an arriving one, and gives back its blocks. Unknown ids are ignored.
   virtual void remove(sequence_id id) = 0;
 
   /// Computes one step. A grant that finds no free block is left out, as if it had not been given (the policy counts
@@ -81,10 +85,13 @@ class engine {
   virtual std::vector<sequence_output> step(const step_plan& plan) = 0;
 
   virtual engine_status status() const = 0;
-  /// All sequences in the order they were added.
+  /// All sequences that a plan may name, in the order they were added.
   virtual std::vector<sequence_status> sequences() const = 0;
   /// Drops every cached prefix that no sequence refers to.
   virtual void reset_prefix_cache() = 0;
+
+  /// How sequences leave and arrive with their K and V; nullptr: this engine cannot.
+  virtual kv_transfer* transfer() { return nullptr; }
 };
 
 }  // namespace troupe

@@ -2,13 +2,16 @@
 // logprobs, the end.
 //
 //   waiting --first grant--> admitted --every token computed--> draws a token --> admitted, or ended
-//      ^                        |
-//      +-------- preempt -------+        blocks are given back; tokens and text stay
+//      ^                     |  ^
+//      +------ preempt ------+  +-- arrive     blocks are given back; tokens and text stay
+//
+// Paused, it stays where it is in this picture: nothing is computed and nothing given back.
 #pragma once
 
 #include "base/generation.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/grammar_constraint.hpp"
+#include "runtime/engine/kv_transfer.hpp"
 #include "runtime/engine/prompt_lookup.hpp"
 #include "runtime/kv/sequence_blocks.hpp"
 #include "runtime/sampling/sampler.hpp"
@@ -25,11 +28,11 @@ namespace troupe {
 
 class engine_sequence {
  public:
-  /// The request has been checked; constraint: of its grammar, behind the resumed tokens. max_context: tokens at which
-  /// the sequence ends.
+  /// The request has been checked; constraint: of its grammar, behind the resumed tokens. blocks: of the request's
+  /// tenant; empty, but of a sequence that will arrive. max_context: tokens at which the sequence ends.
   engine_sequence(sequence_id id, generation_request request, std::optional<grammar_constraint> constraint,
-                  const tokenizer& vocabulary, std::span<const token_id> end_tokens, block_pool& pool,
-                  prefix_index* index, std::uint32_t max_context, std::uint32_t max_guesses);
+                  const tokenizer& vocabulary, std::span<const token_id> end_tokens, sequence_blocks blocks,
+                  std::uint32_t max_context, std::uint32_t max_guesses);
 
   sequence_id id() const { return id_; }
   /// The known ones, and behind them those that are guessed.
@@ -48,6 +51,24 @@ class engine_sequence {
   /// Room for n_tokens more positions.
   bool reserve(std::uint32_t n_tokens) { return blocks_.reserve(n_computed_ + n_tokens); }
   void preempt();
+
+  bool paused() const { return paused_; }
+  void pause() { paused_ = true; }
+  void resume() { paused_ = false; }
+  /// Blocks with something to read: the full ones and, of a paused sequence, the one behind them. n_computing:
+  /// positions to count as computed.
+  std::span<const block_handle> readable_blocks(std::uint32_t n_computing) const;
+  /// A fresh block in place of the partly filled one; nullopt when none is free.
+  std::optional<block_handle> replace_partial_block() {
+    return blocks_.replace(n_computed_ / kernels::kv_block_tokens);
+  }
+  kv_listener* listener() const { return listener_; }
+  void listen(kv_listener* listener) { listener_ = listener; }
+
+  sequence_snapshot snapshot() const;
+  /// The blocks given at the beginning hold the K and V of the first n_computed positions, of at least one less than
+  /// there are; with the logprobs of the tokens behind them, where those are due.
+  void arrive(sequence_progress progress);
 
   /// Of the next n_tokens positions, how many of the last want logits.
   std::uint32_t logits_wanted(std::uint32_t n_tokens) const;
@@ -70,7 +91,7 @@ class engine_sequence {
 
   bool draws() const { return has_room() && !ended_before_; }
   bool is_end(token_id token) const;
-  bool has_room() const { return n_output() < sampling_.max_tokens && n_known() < max_context_; }
+  bool has_room() const { return n_output() < request_.sampling.max_tokens && n_known() < max_context_; }
   /// The text of the grammar is whole, and must or can only end here.
   bool is_whole() const { return constraint_ && (constraint_->must_end() || (!has_room() && constraint_->may_end())); }
   std::span<const token_id> known() const { return std::span(tokens_).first(n_known_); }
@@ -81,7 +102,7 @@ class engine_sequence {
   void guess();
 
   sequence_id id_;
-  sampling_params sampling_;
+  generation_request request_;  // without its tokens
   const tokenizer& vocabulary_;
   std::uint32_t max_context_;
   std::uint32_t n_prompt_;
@@ -92,7 +113,9 @@ class engine_sequence {
   sequence_blocks blocks_;
   std::uint32_t n_computed_ = 0;
   bool admitted_ = false;
-  std::uint32_t n_cached_ = 0;  // prompt tokens found in the prefix cache at the first admission
+  bool paused_ = false;
+  kv_listener* listener_ = nullptr;
+  std::uint32_t n_cached_ = 0;  // prompt tokens found in the prefix cache at the first admission, wherever that was
   bool was_admitted_ = false;
 
   token_history history_;

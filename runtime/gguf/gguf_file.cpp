@@ -194,6 +194,10 @@ std::uint64_t gguf_file::size_bytes() const {
   return contents_->bytes.size();
 }
 
+content_digest gguf_file::digest() const {
+  return gguf::compute_digest(*contents_);
+}
+
 void gguf_file::release(std::span<const std::byte> bytes) const {
   if (mapping_) mapping_->release(bytes);
 }

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "kernels/types.hpp"
+#include "runtime/gguf/content_digest.hpp"
 #include "runtime/gguf/gguf_strings.hpp"
 #include "runtime/gguf/mapped_file.hpp"
 
@@ -62,6 +63,7 @@ class gguf_file {
   std::optional<std::vector<float>> get_floats(std::string_view key) const;
 
   std::uint64_t size_bytes() const;
+  content_digest digest() const;
   /// Tells the kernel that these bytes will not be read again soon (they were repacked).
   void release(std::span<const std::byte> bytes) const;
 

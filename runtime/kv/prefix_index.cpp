@@ -81,6 +81,10 @@ publish_result prefix_index::publish(prefix_chain& chain, block_token_ids tokens
     chain.broken = true;
     return {block, publish_outcome::collided};
   }
+  if (found != none && pool_.references(block) > 1) {
+    chain.broken = true;
+    return {block, publish_outcome::shared};
+  }
   publish_result result{block, publish_outcome::published};
   if (found != none) {
     result = {{found, entries_[found].generation}, publish_outcome::already_known};

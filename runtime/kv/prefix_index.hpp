@@ -45,7 +45,7 @@ struct prefix_chain {
   std::string tenant;
   block_hash hash;                   // of all blocks so far; the root's at first
   std::optional<block_handle> last;  // the block that ends it; none at the root
-  bool broken = false;               // a hash collision: nothing after it can be published
+  bool broken = false;               // it goes on in private blocks: nothing after it can be published
 };
 
 struct prefix_match {
@@ -56,7 +56,8 @@ struct prefix_match {
 enum class publish_outcome : std::uint8_t {
   published,      // the caller's block is the known one now
   already_known,  // another block with the same content is; the caller's reference was moved to it
-  collided        // the hash is taken by other content: the block stays private, the chain is broken
+  collided,       // the hash is taken by other content: the block stays private, the chain is broken
+  shared          // equal content is known, but others read the caller's block: as after a collision
 };
 
 struct publish_result {
@@ -88,6 +89,8 @@ class prefix_index {
   /// Makes a computed block known as the one after `chain`, and moves the chain past it. The caller holds the chain's
   /// blocks and one reference to `block`, which it exchanges for one to the block returned. Where that is another
   /// block, equal content was published first: KV is a function of the tokens (rule 5), so the caller goes on with it.
+  /// A block that has further references is not exchanged: who else has the chain up to it would then lack the parent
+  /// of the blocks behind it.
   publish_result publish(prefix_chain& chain, block_token_ids tokens, block_handle block);
 
   /// Forgets every block that nobody refers to.

@@ -67,6 +67,13 @@ void sequence_blocks::commit(std::span<const token_id> tokens, std::uint32_t n_c
   }
 }
 
+std::optional<block_handle> sequence_blocks::replace(std::uint32_t index) {
+  TROUPE_ASSERT(index >= n_published_ && index < size(), "a block that the index has seen stays");
+  const auto fresh = pool_.allocate();
+  if (fresh) pool_.release(std::exchange(blocks_[index], *fresh));
+  return fresh;
+}
+
 void sequence_blocks::release() {
   for (; !blocks_.empty(); blocks_.pop_back())
     pool_.release(blocks_.back());

@@ -7,6 +7,7 @@
 #include "runtime/kv/prefix_index.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,10 @@ class sequence_blocks {
   /// Positions [0, n_computed) of `tokens` have their K and V: publishes the blocks that are full now. A block may be
   /// exchanged for an equal one that was published first, so read blocks() anew. Cheap when no block was filled.
   void commit(std::span<const token_id> tokens, std::uint32_t n_computed);
+
+  /// Goes on in a fresh block instead of this one, which is not full and which others read; the caller copies the
+  /// content. nullopt, and unchanged, when no block is free.
+  std::optional<block_handle> replace(std::uint32_t index);
 
   /// Gives every block back: the end of the sequence, or its preemption. The table can be used again.
   void release();

@@ -86,13 +86,15 @@ decoder_model::decoder_model(const kernels::table& table, thread_pool& pool, mod
   v_blocks_.assign(pool.size(), std::vector<const std::byte*>(n_blocks));
 }
 
-void decoder_model::forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer) {
+void decoder_model::forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer,
+                            layer_observer* observer) {
   plan(slices);
   if (n_rows_ == 0) return;
   embed(slices);
   for (std::uint32_t i = 0; i < config_.n_layers; ++i) {
     const decoder_layer& layer = weights_.layers()[i];
     attention_block(layer, i, slices, kv);
+    if (observer != nullptr) observer->layer_stored(i);
     ffn_block(layer);
   }
   give_logits(consumer);

@@ -54,6 +54,14 @@ class logits_consumer {
   virtual void take(std::size_t slice, std::size_t position, std::span<const float> logits, std::uint32_t worker) = 0;
 };
 
+/// Told of each layer of a pass when all positions of the pass have their K and V in it, on the thread that called
+/// forward(), between two loops of the pool.
+class layer_observer {
+ public:
+  virtual ~layer_observer() = default;
+  virtual void layer_stored(std::uint32_t layer) = 0;
+};
+
 struct decoder_options {
   std::uint32_t max_rows = 512;     // tokens of one forward pass, all slices together
   std::uint32_t max_positions = 0;  // of a sequence; 0: the model's context length
@@ -69,7 +77,8 @@ class decoder_model {
 
   /// Computes the slices: writes K and V of all their positions, gives the logits wanted to the consumer. Slices are of
   /// different sequences, in all at most max_rows tokens.
-  void forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer);
+  void forward(std::span<const forward_slice> slices, kv_storage& kv, logits_consumer& consumer,
+               layer_observer* observer = nullptr);
 
   const model_config& config() const { return config_; }
   const kernels::table& table() const { return table_; }
