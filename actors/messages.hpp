@@ -4,6 +4,7 @@
 
 #include "actors/protocols/request.hpp"
 #include "actors/worker/engine_report.hpp"
+#include "base/fields.hpp"
 #include "base/generation_service.hpp"
 
 #include <memory>
@@ -41,26 +42,11 @@ struct start_worker {
   worker_id worker;
 };
 
-template <class F>
-typename F::result_type inspect(F& f, worker_started& x) {
-  return f(x.worker);
-}
-template <class F>
-typename F::result_type inspect(F& f, subscribe_reports&) {
-  return f();
-}
-template <class F>
-typename F::result_type inspect(F& f, deadline_passed& x) {
-  return f(x.request, x.epoch);
-}
-template <class F>
-typename F::result_type inspect(F& f, resubmit_request& x) {
-  return f(x.request, x.epoch);
-}
-template <class F>
-typename F::result_type inspect(F& f, start_worker& x) {
-  return f(x.worker);
-}
+TROUPE_FIELDS(worker_started, worker)
+TROUPE_FIELDS(subscribe_reports)
+TROUPE_FIELDS(deadline_passed, request, epoch)
+TROUPE_FIELDS(resubmit_request, request, epoch)
+TROUPE_FIELDS(start_worker, worker)
 
 /// client -> gateway, inside one process.
 struct local_submit {

@@ -15,6 +15,9 @@
 namespace troupe {
 
 enum class grammar_kind : std::uint8_t { none, gbnf, json_schema, json_object, tool_calls };
+constexpr grammar_kind last_enumerator(grammar_kind) {
+  return grammar_kind::tool_calls;
+}
 
 /// What the answer has to be a text of.
 struct output_grammar {
@@ -92,6 +95,9 @@ struct prompt_token_logprob {
 };
 
 enum class finish_reason : std::uint8_t { unfinished, stop, length, cancelled, failed };
+constexpr finish_reason last_enumerator(finish_reason) {
+  return finish_reason::failed;
+}
 
 std::string_view to_string(finish_reason reason);
 

@@ -29,6 +29,10 @@ enum class errc : unsigned char {
   internal                  // our fault
 };
 
+constexpr errc last_enumerator(errc) {
+  return errc::internal;
+}
+
 std::string_view to_string(errc code);
 
 struct error {

@@ -30,6 +30,7 @@
 // errc::overloaded. Failpoints: request.submit, request.assign, request.chunk, request.end, engine.step.
 #pragma once
 
+#include "base/fields.hpp"
 #include "base/generation.hpp"
 #include "base/ids.hpp"
 
@@ -123,77 +124,29 @@ struct request_transition {
 /// The diagram above as a function; tests walk every pair.
 request_transition next(request_state state, request_event event);
 
-// One inspect a struct, for CAF and (from the transport on) for MessagePack. Fields are only ever appended.
+// One inspect a struct, for CAF and for MessagePack (transport/wire). Fields are only ever appended.
 template <class F, class Tag, class Rep>
 typename F::result_type inspect(F& f, strong_id<Tag, Rep>& x) {
   return f(x.value);
 }
-template <class F>
-typename F::result_type inspect(F& f, output_grammar& x) {
-  return f(x.kind, x.source);
-}
-template <class F>
-typename F::result_type inspect(F& f, sampling_params& x) {
-  return f(x.temperature, x.top_p, x.top_k, x.min_p, x.presence_penalty, x.frequency_penalty, x.repetition_penalty,
-           x.seed, x.logit_bias, x.stop, x.stop_tokens, x.include_stop_in_output, x.ignore_eos, x.max_tokens,
-           x.min_tokens, x.logprobs, x.prompt_logprobs, x.grammar);
-}
-template <class F>
-typename F::result_type inspect(F& f, service_objective& x) {
-  return f(x.ttft, x.tpot, x.deadline, x.priority);
-}
-template <class F>
-typename F::result_type inspect(F& f, generation_request& x) {
-  return f(x.id, x.model, x.prompt, x.resumed, x.sampling, x.objective, x.tenant);
-}
-template <class F>
-typename F::result_type inspect(F& f, token_logprob& x) {
-  return f(x.token, x.logprob);
-}
-template <class F>
-typename F::result_type inspect(F& f, generated_token& x) {
-  return f(x.index, x.token, x.text, x.logprob, x.top);
-}
-template <class F>
-typename F::result_type inspect(F& f, prompt_token_logprob& x) {
-  return f(x.token, x.logprob, x.top);
-}
-template <class F>
-typename F::result_type inspect(F& f, token_usage& x) {
-  return f(x.prompt_tokens, x.cached_tokens, x.completion_tokens);
-}
-template <class F>
-typename F::result_type inspect(F& f, submit_request& x) {
-  return f(x.request, x.epoch);
-}
-template <class F>
-typename F::result_type inspect(F& f, assign_request& x) {
-  return f(x.request, x.epoch);
-}
-template <class F>
-typename F::result_type inspect(F& f, token_chunk& x) {
-  return f(x.request, x.epoch, x.prompt, x.tokens);
-}
-template <class F>
-typename F::result_type inspect(F& f, request_ended& x) {
-  return f(x.request, x.epoch, x.reason, x.usage, x.failure, x.message, x.param);
-}
-template <class F>
-typename F::result_type inspect(F& f, cancel_request& x) {
-  return f(x.request);
-}
-template <class F>
-typename F::result_type inspect(F& f, request_lost& x) {
-  return f(x.request, x.epoch);
-}
-template <class F>
-typename F::result_type inspect(F& f, load_report& x) {
-  return f(x.worker, x.sequences, x.sequences_running, x.max_sequences, x.blocks_total, x.blocks_used, x.blocks_cached,
-           x.tokens_to_compute, x.prefix_tokens_queried, x.prefix_tokens_hit, x.guesses_tried, x.guesses_right);
-}
-template <class F>
-typename F::result_type inspect(F& f, scheduler_report& x) {
-  return f(x.workers, x.requests_queued, x.requests_assigned, x.total);
-}
+TROUPE_FIELDS(output_grammar, kind, source)
+TROUPE_FIELDS(sampling_params, temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty,
+              repetition_penalty, seed, logit_bias, stop, stop_tokens, include_stop_in_output, ignore_eos, max_tokens,
+              min_tokens, logprobs, prompt_logprobs, grammar)
+TROUPE_FIELDS(service_objective, ttft, tpot, deadline, priority)
+TROUPE_FIELDS(generation_request, id, model, prompt, resumed, sampling, objective, tenant)
+TROUPE_FIELDS(token_logprob, token, logprob)
+TROUPE_FIELDS(generated_token, index, token, text, logprob, top)
+TROUPE_FIELDS(prompt_token_logprob, token, logprob, top)
+TROUPE_FIELDS(token_usage, prompt_tokens, cached_tokens, completion_tokens)
+TROUPE_FIELDS(submit_request, request, epoch)
+TROUPE_FIELDS(assign_request, request, epoch)
+TROUPE_FIELDS(token_chunk, request, epoch, prompt, tokens)
+TROUPE_FIELDS(request_ended, request, epoch, reason, usage, failure, message, param)
+TROUPE_FIELDS(cancel_request, request)
+TROUPE_FIELDS(request_lost, request, epoch)
+TROUPE_FIELDS(load_report, worker, sequences, sequences_running, max_sequences, blocks_total, blocks_used,
+              blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right)
+TROUPE_FIELDS(scheduler_report, workers, requests_queued, requests_assigned, total)
 
 }  // namespace troupe
