@@ -20,7 +20,7 @@ ALLOWED = {
     "transport": ["base"],
     "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors"],
     "include": ["base", "kernels", "runtime", "policies", "actors", "troupe"],
-    "bench": ["base", "kernels", "runtime", "policies", "actors"],
+    "bench": ["base", "kernels", "runtime", "policies", "transport", "actors"],
     "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "simulator", "bench", "troupe"],
     "examples": ["troupe"],
 }
