@@ -2,6 +2,7 @@
 // pointer. Include it in .cpp files only: CAF takes half a minute to compile.
 #pragma once
 
+#include "actors/protocols/membership.hpp"
 #include "actors/protocols/request.hpp"
 #include "actors/worker/engine_report.hpp"
 #include "base/fields.hpp"
@@ -20,6 +21,7 @@ namespace troupe {
 /// drops reports of workers it does not know. It monitors the worker from then on.
 struct worker_started {
   worker_id worker;
+  std::uint8_t roles = worker_role::both;
 };
 
 /// gateway -> scheduler: from now on the sender gets a scheduler_report at each change.
@@ -42,7 +44,40 @@ struct start_worker {
   worker_id worker;
 };
 
-TROUPE_FIELDS(worker_started, worker)
+/// registry -> scheduler: this worker takes no more requests.
+struct drain_worker {
+  worker_id worker;
+};
+
+/// member -> itself: time to look for the registry; what came of it; an answer that did not come.
+struct search_registry {};
+struct registry_found {};  // with the registry's handle
+struct registry_missing {
+  std::string why;
+};
+struct join_unanswered {
+  std::uint64_t attempt = 0;
+};
+
+/// registry -> itself: everybody has been told to stop.
+struct stop_head {};
+
+/// operator -> scheduler, answered by workers_status.
+struct ask_workers {};
+struct workers_status {
+  std::uint32_t requests_queued = 0;
+  std::vector<load_report> workers;
+};
+
+TROUPE_FIELDS(worker_started, worker, roles)
+TROUPE_FIELDS(drain_worker, worker)
+TROUPE_FIELDS(search_registry)
+TROUPE_FIELDS(registry_found)
+TROUPE_FIELDS(registry_missing, why)
+TROUPE_FIELDS(join_unanswered, attempt)
+TROUPE_FIELDS(stop_head)
+TROUPE_FIELDS(ask_workers)
+TROUPE_FIELDS(workers_status, requests_queued, workers)
 TROUPE_FIELDS(subscribe_reports)
 TROUPE_FIELDS(deadline_passed, request, epoch)
 TROUPE_FIELDS(resubmit_request, request, epoch)
@@ -56,21 +91,22 @@ struct local_submit {
 
 }  // namespace troupe
 
+// Those that may cross the wire, each by its own name, and those that an actor sends to actors of its own process.
+#define TROUPE_WIRE_MESSAGES(add)                                                                                   \
+  add(submit_request) add(assign_request) add(token_chunk) add(request_ended) add(cancel_request) add(request_lost) \
+      add(load_report) add(scheduler_report) add(worker_started) add(subscribe_reports) add(ask_workers)            \
+          add(workers_status) add(join_cluster) add(cluster_joined) add(join_refused) add(leave_cluster)            \
+              add(drain_node) add(stop_node) add(members_changed) add(ask_status) add(command_done)
+#define TROUPE_LOCAL_MESSAGES(add)                                                                    \
+  add(deadline_passed) add(resubmit_request) add(start_worker) add(drain_worker) add(search_registry) \
+      add(registry_found) add(registry_missing) add(join_unanswered) add(stop_head)
+
+#define TROUPE_ADD_TYPE_ID(type) CAF_ADD_TYPE_ID(troupe, (troupe::type))
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
-CAF_ADD_TYPE_ID(troupe, (troupe::submit_request))
-CAF_ADD_TYPE_ID(troupe, (troupe::assign_request))
-CAF_ADD_TYPE_ID(troupe, (troupe::token_chunk))
-CAF_ADD_TYPE_ID(troupe, (troupe::request_ended))
-CAF_ADD_TYPE_ID(troupe, (troupe::cancel_request))
-CAF_ADD_TYPE_ID(troupe, (troupe::request_lost))
-CAF_ADD_TYPE_ID(troupe, (troupe::load_report))
-CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_report))
-CAF_ADD_TYPE_ID(troupe, (troupe::worker_started))
-CAF_ADD_TYPE_ID(troupe, (troupe::subscribe_reports))
-CAF_ADD_TYPE_ID(troupe, (troupe::deadline_passed))
-CAF_ADD_TYPE_ID(troupe, (troupe::resubmit_request))
-CAF_ADD_TYPE_ID(troupe, (troupe::start_worker))
+TROUPE_WIRE_MESSAGES(TROUPE_ADD_TYPE_ID)
+TROUPE_LOCAL_MESSAGES(TROUPE_ADD_TYPE_ID)
 CAF_END_TYPE_ID_BLOCK(troupe)
+#undef TROUPE_ADD_TYPE_ID
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::local_submit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::engine_report)

@@ -1,11 +1,13 @@
-// One process's cast: actor system, scheduler, supervisor, workers and gateway around one model. What `troupe serve`,
-// the in-process client and the tests start. No CAF in this header.
+// The head's cast: actor system, gateway, scheduler, supervisor with a worker and, in a cluster, the registry, around
+// one model. What `troupe serve`, the in-process client and the tests start. No CAF in this header.
 #pragma once
 
+#include "actors/cluster_options.hpp"
+#include "actors/worker/worker_options.hpp"
 #include "base/generation_service.hpp"
 
+#include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,29 +19,19 @@ class metrics;
 class tokenizer;
 class vocabulary_grammars;
 
-struct node_options {
-  std::filesystem::path model;      // a GGUF file
-  std::string isa;                  // of the kernels; empty: the best this processor has
-  std::uint32_t threads = 0;        // that compute; 0: one for each processor
-  std::uint32_t max_model_len = 0;  // tokens of prompt and answer; 0: the model's own
-  std::uint32_t max_num_seqs = 64;  // sequences a step computes
-  std::uint32_t max_num_batched_tokens = 512;
-  std::uint32_t interleaved_prefill_tokens = 128;  // prompt tokens of a step while other streams are decoding
-  std::uint64_t kv_cache_bytes = 0;                // 0: what max_num_seqs full contexts need, at most 512 MiB
-  std::string kv_cache_type = "f16";               // or f32, q8_0
-  bool enable_prefix_caching = true;
-  std::uint32_t num_speculative_tokens = 8;  // guessed ahead by prompt lookup where that pays; 0: none
-  std::string scheduler = "fcfs";            // local order
-  std::string dispatch = "least_loaded";     // global order
-  std::uint32_t max_queue = 1024;            // requests waiting for a worker
-  std::string chat_template;                 // source text; empty: the model's own
-  std::string metrics_model_name;            // the label of metrics under vLLM's names; empty: the model's own
+struct node_options : worker_options {
+  std::string dispatch = "least_loaded";  // global order
+  std::uint32_t max_queue = 1024;         // requests waiting for a worker
+  std::string chat_template;              // source text; empty: the model's own
+  std::string metrics_model_name;         // the label of metrics under vLLM's names; empty: the model's own
+  bool local_worker = true;               // false: all workers are other nodes
+  cluster_options cluster;                // with an address to listen on, other nodes may join
 };
 
 class node {
  public:
-  /// Loads the model and starts the actors. Errors: an unreadable or unsupported model, unknown names, impossible
-  /// sizes.
+  /// Loads the model and starts the actors; with a local worker, waits until it is able. Errors: an unreadable or
+  /// unsupported model, unknown names, impossible sizes, an address or a secret that cannot be used.
   static result<std::unique_ptr<node>> start(const node_options& options);
   /// Ends the actors; running requests end as cancelled.
   ~node();
@@ -57,6 +49,10 @@ class node {
   bool chat_template_uses(std::string_view variable) const;
   std::shared_ptr<metrics> shared_metrics() const;
   std::uint32_t max_context() const;
+  /// Where other nodes may join; empty when they may not.
+  std::string cluster_address() const;
+  /// Waits for an operator's `down` of the whole cluster, at most so long. True when it came.
+  bool wait_for_stop(std::chrono::milliseconds longest) const;
   /// general.name of the model file, or its stem.
   const std::string& model_name() const;
 

@@ -4,6 +4,7 @@
 #include "cli/verbs.hpp"
 #include "runtime/store/model_store.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -20,6 +21,7 @@ struct benchmark {
   const char* name;
   const char* help;
   result<bench::report> (*measure)(const bench::options&);
+  bool needs_model = true;
 };
 
 constexpr benchmark benchmarks[] = {
@@ -29,6 +31,8 @@ constexpr benchmark benchmarks[] = {
     {"kernels", "The kernels against what one core can read and multiply.", bench::kernel_tables},
     {"tokenizer", "How fast text becomes tokens.", bench::tokenizing},
     {"structured-output", "What it costs to hold answers to JSON schemas.", bench::structured_output},
+    {"transport", "Messages and memory between two processes, against CAF's own network and UCX alone.",
+     bench::transporting, false},
 };
 
 struct bench_arguments {
@@ -61,9 +65,11 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
 
 /// Runs them in order. One that cannot be measured does not keep the others from it.
 int run(const std::vector<benchmark>& wanted, bench_arguments arguments) {
-  const auto path = resolve_model(arguments.model);
-  if (!path) return fail(path.error());
-  arguments.options.model = *path;
+  if (std::ranges::any_of(wanted, &benchmark::needs_model)) {
+    const auto path = resolve_model(arguments.model);
+    if (!path) return fail(path.error());
+    arguments.options.model = *path;
+  }
   arguments.options.troupe = std::filesystem::read_symlink(arguments.options.troupe);
   auto reports = nlohmann::json::array();
   int exit_code = exit_done;
@@ -94,6 +100,11 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   };
   for (const auto& one : benchmarks)
     add(one.name, one.help, {one});
+  // What `transport` starts; of no use to anybody else.
+  auto* endpoint = bench->add_subcommand("transport-endpoint")->group("");
+  const auto task = std::make_shared<std::string>();
+  endpoint->add_option("TASK", *task)->required();
+  endpoint->callback([task, &exit_code] { exit_code = bench::transport_endpoint(*task); });
   add("all", "All of these; the file of --json gets an array.", {std::begin(benchmarks), std::end(benchmarks)});
 }
 

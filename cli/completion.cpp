@@ -12,6 +12,10 @@
 namespace troupe::cli {
 namespace {
 
+bool is_shown(const CLI::App* verb) {
+  return !verb->get_group().empty();
+}
+
 struct word_list {
   std::string path;  // "model pull"
   std::vector<std::string> words;
@@ -20,13 +24,13 @@ struct word_list {
 // The verbs and flags that may follow each path of verbs.
 void collect(const CLI::App& app, const std::string& path, std::vector<word_list>& lists) {
   word_list list{path, {}};
-  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+  for (const auto* sub : app.get_subcommands(is_shown))
     list.words.push_back(sub->get_name());
   for (const auto* option : app.get_options([](const CLI::Option*) { return true; }))
     for (const auto& name : option->get_lnames())
       list.words.push_back("--" + name);
   lists.push_back(std::move(list));
-  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+  for (const auto* sub : app.get_subcommands(is_shown))
     collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), lists);
 }
 

@@ -7,13 +7,18 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
 namespace {
 
-// Every flag can be given as TROUPE_<FLAG>. `serve` and `config check` do this themselves, since they tell where a
-// value came from.
+// These read the settings by themselves, since they tell where a value came from.
+bool tells_where_from(const std::string& verb) {
+  return verb == "serve" || verb == "node" || verb == "config";
+}
+
+// Every flag can be given as TROUPE_<FLAG>.
 void name_variables(CLI::App& app) {
   using troupe::cli::environment_variable;
   for (auto* option : app.get_options([](const CLI::Option*) { return true; })) {
@@ -21,7 +26,7 @@ void name_variables(CLI::App& app) {
     option->envname(environment_variable(option->get_lnames()[0]));
   }
   for (auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
-    if (verb->get_name() != "serve" && verb->get_name() != "config") name_variables(*verb);
+    if (!tells_where_from(verb->get_name())) name_variables(*verb);
 }
 
 }  // namespace
@@ -33,6 +38,9 @@ int main(int argc, char** argv) {
   app.footer("troupe VERB --help tells more of each.");
   int exit_code = exit_done;
   add_serve_verb(app, exit_code);
+  add_node_verb(app, exit_code);
+  add_up_verb(app, exit_code);
+  add_cluster_verbs(app, exit_code);
   add_run_verb(app, exit_code);
   add_chat_verb(app, exit_code);
   add_model_verb(app, exit_code);

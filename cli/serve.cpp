@@ -6,6 +6,7 @@
 #include "cli/log_setup.hpp"
 #include "cli/settings.hpp"
 #include "cli/status_line.hpp"
+#include "cli/stop_signals.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/embedding/embedding_worker.hpp"
 #include "runtime/http/server.hpp"
@@ -15,9 +16,9 @@
 #include "runtime/openai/errors.hpp"
 #include "runtime/page/page.hpp"
 #include "runtime/store/model_store.hpp"
+#include "transport/address.hpp"
 
 #include <chrono>
-#include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -34,17 +35,13 @@ struct serve_arguments {
   std::string file;
 };
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 result<serve_options> read_options(const serve_arguments& arguments) {
   auto values = collect_settings(arguments.flags, arguments.file);
   if (!values) return values.error();
   if (!arguments.model.empty()) (*values)["model"] = {arguments.model, setting_source::flag};
   auto options = make_serve_options(*values);
   if (!options) return options;
-  if (!is_loopback(options->http.host) && options->api_keys.empty() && !options->insecure_bind)
+  if (!transport::is_loopback(options->http.host) && options->api_keys.empty() && !options->insecure_bind)
     return make_error(errc::invalid_argument,
                       "Listening on " + options->http.host +
                           " would let everybody on the network in. Give clients a key with "
@@ -92,23 +89,16 @@ openai::endpoint_parts make_parts(const serve_options& options, node& running) {
   return parts;
 }
 
-// Signals are taken by one thread that waits for them; nothing runs in a handler.
-sigset_t block_stop_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
-int wait_for_stop(const sigset_t& signals, status_line line) {
+/// Until a signal or an operator says stop.
+std::string wait_for_stop(const sigset_t& signals, status_line line, const node& running) {
   constexpr std::chrono::seconds interval{10};
-  constexpr timespec patience{interval.count(), 0};
   for (;;) {
-    const int signal = sigtimedwait(&signals, nullptr, &patience);
-    if (signal > 0) return signal;
+    const auto end = std::chrono::steady_clock::now() + interval;
+    do {
+      if (const int signal = take_stop_signal(signals, std::chrono::milliseconds(500)); signal > 0)
+        return "signal " + std::to_string(signal);
+      if (running.wait_for_stop(std::chrono::milliseconds(0))) return "told to stop";
+    } while (std::chrono::steady_clock::now() < end);
     line.tick(interval);
   }
 }
@@ -148,9 +138,10 @@ int serve(const serve_arguments& arguments) {
   log(log_level::info, "serve", "ready",
       {{"url", "http://" + options->http.host + ":" + std::to_string(server.port())},
        {"model", (*running)->model_name()},
+       {"cluster", (*running)->cluster_address()},
        {"seconds", took.count()}});
-  const int signal = wait_for_stop(stop_signals, status_line((*running)->shared_service()));
-  log(log_level::info, "serve", "stopping", {{"signal", signal}});
+  const auto why = wait_for_stop(stop_signals, status_line((*running)->shared_service()), **running);
+  log(log_level::info, "serve", "stopping", {{"reason", why}});
   server.stop(std::chrono::seconds(5));
   return exit_done;
 }

@@ -40,6 +40,13 @@ result<> parse_seconds(const std::string& text, std::chrono::milliseconds& out) 
   return {};
 }
 
+result<> parse_milliseconds(const std::string& text, std::chrono::milliseconds& out) {
+  std::uint32_t milliseconds = 0;
+  if (auto parsed = parse_number<std::uint32_t>(text, milliseconds, 1, 3'600'000); !parsed) return parsed;
+  out = std::chrono::milliseconds(milliseconds);
+  return {};
+}
+
 result<> parse_flag(const std::string& text, bool& out) {
   if (text == "true" || text == "1" || text == "yes" || text == "on")
     out = true;
@@ -184,11 +191,50 @@ constexpr setting settings[] = {
     {"insecure-i-accept", "", "security", "insecure_i_accept", setting_kind::flag, "false",
      "Allow an address beyond this machine without an API key.",
      [](options& o, text v) { return parse_flag(v, o.insecure_bind); }},
+    {"cluster-listen", "", "cluster", "listen", setting_kind::text, "",
+     "HOST:PORT where other nodes of the cluster connect. Not set: a server of its own, or, of a node, any port.",
+     [](options& o, text v) -> result<> { return o.node.cluster.listen = v, result<>{}; }},
+    {"join", "", "cluster", "join", setting_kind::text, "", "HOST:PORT of the cluster's head.",
+     [](options& o, text v) -> result<> { return o.node.cluster.join = v, result<>{}; }},
+    {"local-worker", "", "cluster", "local_worker", setting_kind::flag, "true",
+     "A head computes itself; without, all its workers are other nodes.",
+     [](options& o, text v) { return parse_flag(v, o.node.local_worker); }},
+    {"roles", "", "cluster", "roles", setting_kind::list, "worker", "What a node does: worker, prefill, decode.",
+     [](options& o, text v) -> result<> { return o.node.cluster.roles = v, result<>{}; }},
+    {"node-name", "", "cluster", "node_name", setting_kind::text, "",
+     "A node's name, unique in the cluster. Not set: host name and process id.",
+     [](options& o, text v) -> result<> { return o.node.cluster.node_name = v, result<>{}; }},
+    {"cluster-name", "", "cluster", "name", setting_kind::text, "troupe",
+     "Nodes of a cluster of another name are refused.",
+     [](options& o, text v) -> result<> { return o.node.cluster.name = v, result<>{}; }},
+    {"cluster-secret-file", "", "cluster", "secret_file", setting_kind::text, "",
+     "The secret that all nodes share (`troupe secret FILE` makes one); needed beyond this machine.",
+     [](options& o, text v) -> result<> { return o.node.cluster.secret_file = v, result<>{}; }},
+    {"cluster-state-file", "", "cluster", "state_file", setting_kind::text, "",
+     "Where the head keeps what it must know after a restart (SQLite). Not set: nowhere.",
+     [](options& o, text v) -> result<> { return o.node.cluster.state_file = v, result<>{}; }},
+    {"trusted-fabric", "", "cluster", "trusted_fabric", setting_kind::flag, "false",
+     "The network between the hosts is private: what the nodes say travels in the clear.",
+     [](options& o, text v) { return parse_flag(v, o.node.cluster.trusted_fabric); }},
+    {"transports", "", "cluster", "transports", setting_kind::text, "",
+     "UCX's transports, as UCX_TLS. Not set: all that there are.",
+     [](options& o, text v) -> result<> { return o.node.cluster.transports = v, result<>{}; }},
+    {"beat-ms", "", "cluster", "beat_ms", setting_kind::number, "200", "Milliseconds between signs of life of a node.",
+     [](options& o, text v) { return parse_milliseconds(v, o.node.cluster.beat_every); }},
+    {"dead-ms", "", "cluster", "dead_ms", setting_kind::number, "1000",
+     "Milliseconds without a sign of life after which a node is lost.",
+     [](options& o, text v) { return parse_milliseconds(v, o.node.cluster.dead_after); }},
+    {"spin-us", "", "cluster", "spin_us", setting_kind::number, "0",
+     "Microseconds the transport polls before it sleeps: lower latency for a core that is to spare.",
+     [](options& o, text v) -> result<> {
+       std::uint32_t us = 0;
+       if (auto parsed = parse_number<std::uint32_t>(v, us, 0, 1'000'000); !parsed) return parsed;
+       o.node.cluster.spin = std::chrono::microseconds(us);
+       return {};
+     }},
     {"metrics-compat", "", "observe", "metrics_compat", setting_kind::text, "",
      "vllm: also expose the metrics under vLLM's names.",
-     [](options& o, text v) {
-       return parse_choice(v, o.metrics_compat, {"", "vllm"});
-     }},
+     [](options& o, text v) { return parse_choice(v, o.metrics_compat, {"", "vllm"}); }},
     {"log-level", "", "observe", "log_level", setting_kind::text, "info", "debug, info, warning or error.",
      [](options& o, text v) {
        return parse_choice(v, o.log_level, {"debug", "info", "warning", "error"});
@@ -246,6 +292,7 @@ result<> read_file(const std::filesystem::path& file, std::map<std::string, sett
     return configuration_error(file, e.source(), std::string(e.description()));
   }
   for (const auto& [section, content] : root) {
+    if (section == "node") continue;  // [[node]] tables are of `troupe up` (launch_plan.hpp)
     const auto* table = content.as_table();
     if (table == nullptr)
       return configuration_error(file, content.source(),

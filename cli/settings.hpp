@@ -70,6 +70,7 @@ class given_flags {
   /// Adds all settings as options of a verb.
   void add_to(CLI::App& app);
   std::optional<std::string> find(std::string_view flag) const;
+  const std::map<std::string, std::string, std::less<>>& all() const { return values_; }
 
  private:
   std::map<std::string, std::string, std::less<>> values_;

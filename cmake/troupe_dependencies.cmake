@@ -8,6 +8,7 @@ find_package(Boost 1.74 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 find_package(ucx CONFIG REQUIRED)
 
 # toml++ and CAF 0.17 come without a CMake configuration, msgpack-c with one that has another name in each version.
@@ -20,6 +21,10 @@ find_library(CAF_CORE_LIBRARY caf_core REQUIRED)
 add_library(troupe_caf INTERFACE)
 target_include_directories(troupe_caf SYSTEM INTERFACE "${CAF_INCLUDE_DIR}")
 target_link_libraries(troupe_caf INTERFACE "${CAF_CORE_LIBRARY}" Threads::Threads)
+# CAF's own network, for the benchmark that compares with it and nothing else.
+find_library(CAF_IO_LIBRARY caf_io REQUIRED)
+add_library(troupe_caf_io INTERFACE)
+target_link_libraries(troupe_caf_io INTERFACE troupe_caf "${CAF_IO_LIBRARY}")
 
 find_path(MSGPACK_INCLUDE_DIR msgpack/pack.hpp REQUIRED)
 add_library(troupe_msgpack INTERFACE)

@@ -1,6 +1,9 @@
 #include "transport/address.hpp"
 
 #include <charconv>
+#include <cstring>
+
+#include <arpa/inet.h>
 
 namespace troupe::transport {
 namespace {
@@ -34,7 +37,14 @@ std::string to_string(const address& where) {
 }
 
 bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  if (host == "localhost") return true;
+  const std::string text(host);
+  in_addr v4{};
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, text.c_str(), &v6) != 1) return false;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return v6.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 }  // namespace troupe::transport

@@ -19,7 +19,8 @@ struct address {
 result<address> parse_address(std::string_view text);
 std::string to_string(const address& where);
 
-/// 127.0.0.0/8, ::1 and "localhost": what nobody on another host can reach.
+/// 127.0.0.0/8, ::1 (numeric, an IPv4 address in IPv6 form included) and "localhost": what nobody on another host can
+/// reach. A name that merely looks like one, as 127.example.org, is none.
 bool is_loopback(std::string_view host);
 
 }  // namespace troupe::transport

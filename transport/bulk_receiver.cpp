@@ -1,19 +1,26 @@
 #include "transport/bulk_receiver.hpp"
 
+#include "base/assert.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace troupe::transport {
 
-std::uint64_t bulk_receiver::open(const node_id& sender, std::vector<std::span<std::byte>> places, completion done) {
+result<std::uint64_t> bulk_receiver::open(const node_id& sender, std::vector<std::span<std::byte>> places,
+                                          completion done) {
   entry made;
   made.sender = sender;
-  made.states.assign(places.size(), part_state::expected);
+  for (const auto place : places)
+    made.states.push_back(place.empty() ? part_state::arrived : part_state::expected);
+  made.n_arrived = static_cast<std::size_t>(std::ranges::count(made.states, part_state::arrived));
+  TROUPE_ASSERT(made.n_arrived < places.size(), "a ticket is for at least one byte");
   made.places = std::move(places);
   made.done = std::move(done);
   std::lock_guard lock(mutex_);
   std::uint64_t ticket = 0;
   while (ticket == 0 || entries_.contains(ticket))
-    fill_random_(std::as_writable_bytes(std::span(&ticket, 1)));
+    if (auto filled = fill_random_(std::as_writable_bytes(std::span(&ticket, 1))); !filled) return filled.error();
   entries_.emplace(ticket, std::move(made));
   return ticket;
 }
@@ -50,6 +57,16 @@ void bulk_receiver::close_all(const node_id& sender) {
   }
   for (const auto ticket : tickets)
     close(ticket);
+}
+
+void bulk_receiver::abandon() {
+  entries all;
+  {
+    std::lock_guard lock(mutex_);
+    all.swap(entries_);
+  }
+  for (auto& [ticket, of] : all)
+    if (of.done) of.done(false);
 }
 
 std::span<std::byte> bulk_receiver::offer(const node_id& sender, std::uint64_t ticket, std::uint32_t part,

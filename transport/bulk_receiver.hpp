@@ -8,6 +8,7 @@
 // Thread-safe. A ticket belongs to one node and is 64 random bits: others cannot write into it.
 #pragma once
 
+#include "base/result.hpp"
 #include "transport/fabric.hpp"
 #include "transport/node_id.hpp"
 
@@ -25,16 +26,20 @@ class bulk_receiver {
  public:
   using completion = std::function<void(bool arrived)>;
 
-  explicit bulk_receiver(std::function<void(std::span<std::byte>)> fill_random)
+  explicit bulk_receiver(std::function<result<>(std::span<std::byte>)> fill_random)
       : fill_random_(std::move(fill_random)) {}
+  ~bulk_receiver() { abandon(); }
 
-  /// Places for parts 0, 1, 2, … from `sender`. `done` is called once, on the thread that turns the mesh or in close();
-  /// until then the places stay as they are.
-  std::uint64_t open(const node_id& sender, std::vector<std::span<std::byte>> places, completion done);
+  /// Places for parts 0, 1, 2, … from `sender`; at least one is not empty, and empty ones are not waited for. `done` is
+  /// called once, on the thread that turns the mesh or in close(); until then the places stay as they are.
+  /// Errors: internal (no random bytes for the ticket); `done` is then not called.
+  result<std::uint64_t> open(const node_id& sender, std::vector<std::span<std::byte>> places, completion done);
   /// Gives a ticket up. Unknown ones are ignored.
   void close(std::uint64_t ticket);
   /// Gives up all tickets of a node.
   void close_all(const node_id& sender);
+  /// Gives up everything, what is on its way as well: for an owner whose fabric is gone.
+  void abandon();
 
   // For the mesh: a part of a ticket is announced, and has come.
   std::span<std::byte> offer(const node_id& sender, std::uint64_t ticket, std::uint32_t part, std::size_t size);
@@ -59,7 +64,7 @@ class bulk_receiver {
   completion settle(entries::iterator at, bool& arrived);
 
   mutable std::mutex mutex_;
-  std::function<void(std::span<std::byte>)> fill_random_;
+  std::function<result<>(std::span<std::byte>)> fill_random_;
   entries entries_;
 };
 

@@ -26,7 +26,13 @@ bulk_sender::bulk_sender(fabric& fabric, std::size_t max_in_flight, std::functio
       send_frame_(std::move(send_frame)) {}
 
 bulk_sender::~bulk_sender() {
-  for (auto& s : sending_)
+  abandon();
+}
+
+void bulk_sender::abandon() {
+  in_fabric_.clear();
+  in_flight_.clear();
+  for (auto& s : std::exchange(sending_, {}))
     if (s.transfer.done) s.transfer.done(false);
 }
 
@@ -50,10 +56,12 @@ bool bulk_sender::pump() {
 
 bool bulk_sender::pump_one(transfers::iterator at, session& over) {
   sending& s = *at;
-  bool any = false;
-  while (s.next_part < s.transfer.parts.size() && (over.sealed() ? send_chunk(at, over) : send_part(at, over)))
-    any = true;
-  return any;
+  const auto& parts = s.transfer.parts;
+  for (bool any = false;; any = true) {
+    while (s.next_part < parts.size() && parts[s.next_part].empty())
+      ++s.next_part;
+    if (s.next_part == parts.size() || !(over.sealed() ? send_chunk(at, over) : send_part(at, over))) return any;
+  }
 }
 
 bool bulk_sender::send_part(transfers::iterator at, session& over) {

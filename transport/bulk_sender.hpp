@@ -41,7 +41,8 @@ struct bulk_transfer {
   std::shared_ptr<peer> to;
   std::uint64_t ticket = 0;
   std::uint32_t first_part = 0;
-  std::vector<std::span<const std::byte>> parts;
+  std::vector<std::span<const std::byte>> parts;  // empty ones are passed over
+  // True: all parts have left and the memory is the sender's again. Whether they were wanted, the receiver knows.
   std::function<void(bool)> done;
 };
 
@@ -60,6 +61,8 @@ class bulk_sender {
   void sent(std::uint64_t cookie, bool delivered);
   /// Nothing reaches this peer any more; what the fabric still has comes back by sent().
   void lose(const peer& lost);
+  /// Everything ends, what the fabric has as well: for an owner whose fabric is gone.
+  void abandon();
 
   std::size_t in_flight_bytes(const peer& to) const;
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace troupe::transport {
@@ -42,7 +43,7 @@ class fabric_listener {
   virtual ~fabric_listener() = default;
   /// Somebody connected to us.
   virtual void on_accepted(link_id link) = 0;
-  /// The bytes are good during the call only. Must not call the fabric.
+  /// The bytes are good during the call only. None of these may call the fabric, but for what is const.
   virtual void on_frame(link_id link, std::span<const std::byte> frame) = 0;
   /// The link is gone, and so is what was on its way. Never called for a link that was closed from this side.
   virtual void on_link_lost(link_id link, std::string_view why) = 0;
@@ -62,6 +63,9 @@ class fabric {
   virtual result<address> listen(const address& where) = 0;
   /// A link that can be sent to at once. Whether anybody is there shows later: on_link_lost.
   virtual result<link_id> connect(const address& where) = 0;
+  /// The host at the other end as the network knows it, whatever that end says of itself: a numeric address where there
+  /// are any. Empty when it is not known; nobody may be trusted for that.
+  virtual std::string remote_host(link_id link) const = 0;
   /// Queues a frame. Unknown links are ignored: their loss is being reported.
   virtual void send(link_id link, wire::byte_buffer frame) = 0;
   /// Bytes of frames given to send() that have not left yet.

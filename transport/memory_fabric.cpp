@@ -46,6 +46,7 @@ struct link_end {
   std::string host;  // of the other end
   link_id remote;
   time_point free_at{};
+  time_point last_arrival{};  // a latency that shrinks makes nothing overtake
 };
 
 struct memory_network::state {
@@ -53,9 +54,15 @@ struct memory_network::state {
   network_model model;
   std::map<std::string, memory_fabric*> fabrics;
   std::set<std::pair<std::string, std::string>> cuts;
+  std::map<std::pair<std::string, std::string>, duration> latencies;  // that differ from the model's
   std::uint64_t next_link = 1;
   std::uint64_t next_event = 1;
   std::uint16_t next_port = 10'000;
+
+  duration latency(const std::string& from, const std::string& to) const {
+    const auto found = latencies.find({from, to});
+    return found == latencies.end() ? model.latency : found->second;
+  }
 };
 
 class memory_fabric final : public fabric {
@@ -63,7 +70,11 @@ class memory_fabric final : public fabric {
   memory_fabric(memory_network::state& network, std::string host) : network_(network), host_(std::move(host)) {
     network_.fabrics[host_] = this;
   }
-  ~memory_fabric() override { leave("the connection was closed"); }
+  ~memory_fabric() override {
+    for (auto& [link, end] : links_)
+      post(end, {end.remote, lost{"the connection was closed"}}, 0);
+    leave();
+  }
 
   void set_listener(fabric_listener& listener) override { listener_ = &listener; }
 
@@ -73,16 +84,22 @@ class memory_fabric final : public fabric {
   }
 
   result<link_id> connect(const address& where) override {
+    if (!is_here()) return make_error(errc::unavailable, "This host is gone.");
     const link_id here{network_.next_link++};
     const link_id there{network_.next_link++};
-    links_.emplace(here, link_end{where.host, there, {}});
+    links_.emplace(here, link_end{where.host, there, {}, {}});
     if (memory_fabric* const other = reach(where.host); other != nullptr && other->listening_ == where) {
-      other->links_.emplace(there, link_end{host_, here, {}});
+      other->links_.emplace(there, link_end{host_, here, {}, {}});
       post(links_.at(here), {there, connected{here}}, 0);
-    } else if (!network_.cuts.contains({host_, where.host})) {
-      schedule(network_.now() + network_.model.latency, {here, lost{"nobody listens there"}});
+    } else if (!network_.cuts.contains({host_, where.host}) && !network_.cuts.contains({where.host, host_})) {
+      const duration there_and_back = network_.latency(host_, where.host) + network_.latency(where.host, host_);
+      schedule(network_.now() + there_and_back, {here, lost{"nobody listens there"}});
     }
     return here;
+  }
+  std::string remote_host(link_id link) const override {
+    const auto found = links_.find(link);
+    return found == links_.end() ? std::string() : found->second.host;
   }
 
   void send(link_id link, wire::byte_buffer frame) override {
@@ -91,7 +108,12 @@ class memory_fabric final : public fabric {
     const std::size_t size = frame.size();
     post(found->second, {found->second.remote, frame_event{std::move(frame)}}, size);
   }
-  std::size_t unsent_bytes(link_id) const override { return 0; }
+  std::size_t unsent_bytes(link_id link) const override {
+    const auto found = links_.find(link);
+    if (found == links_.end() || network_.model.bytes_per_second <= 0) return 0;
+    const std::chrono::duration<double> busy = found->second.free_at - network_.now();
+    return static_cast<std::size_t>(std::max(0.0, busy.count() * network_.model.bytes_per_second));
+  }
 
   void send_bulk(link_id link, const bulk_header& header, std::span<const std::byte> memory,
                  std::uint64_t cookie) override {
@@ -107,9 +129,9 @@ class memory_fabric final : public fabric {
   void close(link_id link) override {
     const auto found = links_.find(link);
     if (found == links_.end()) return;
-    const link_end end = found->second;
+    // Behind what was sent before.
+    post(found->second, {found->second.remote, lost{"the other side closed the connection"}}, 0);
     drop(link);
-    post(end, {end.remote, lost{"the other side closed the connection"}}, 0);
   }
 
   bool progress() override {
@@ -128,12 +150,18 @@ class memory_fabric final : public fabric {
   bool sleep_until(time_point) override { return false; }  // time is somebody else's
   void wake() override {}
 
-  /// Gone at once; the others learn of it `later`.
-  void leave(const std::string& why, duration later = {}) {
-    if (network_.fabrics.erase(host_) == 0) return;
+  /// Gone at once; the others learn of it when the network's model says.
+  void crash() {
     for (const auto& [link, end] : links_)
       if (memory_fabric* const other = reach(end.host))
-        other->schedule(network_.now() + later, {end.remote, lost{why}});
+        other->schedule(network_.now() + network_.model.crash_notice, {end.remote, lost{"the process is gone"}});
+    leave();
+  }
+  void leave() {
+    // Another one may have this host's name by now.
+    const auto found = network_.fabrics.find(host_);
+    if (found == network_.fabrics.end() || found->second != this) return;
+    network_.fabrics.erase(found);
     links_.clear();
     due_.clear();
   }
@@ -150,23 +178,23 @@ class memory_fabric final : public fabric {
     const auto found = network_.fabrics.find(host);
     return found == network_.fabrics.end() || network_.cuts.contains({host_, host}) ? nullptr : found->second;
   }
+  /// False after a crash: who was here goes on for a while in a test, and nothing it does shows.
+  bool is_here() const {
+    const auto found = network_.fabrics.find(host_);
+    return found != network_.fabrics.end() && found->second == this;
+  }
 
   void schedule(time_point when, event what) { due_.emplace(due_key{when, network_.next_event++}, std::move(what)); }
 
   /// Onto the wire: `end` is this side's end of the link.
-  void post(const link_end& end, event what, std::size_t bytes) {
+  void post(link_end& end, event what, std::size_t bytes) {
+    const double rate = network_.model.bytes_per_second;
+    const std::chrono::duration<double> busy(rate > 0 ? static_cast<double>(bytes) / rate : 0.0);
+    end.free_at = std::max(network_.now(), end.free_at) + std::chrono::duration_cast<duration>(busy);
     memory_fabric* const other = reach(end.host);
     if (other == nullptr) return;  // lost on the way, and nobody is told
-    time_point start = network_.now();
-    const auto mine =
-        std::find_if(links_.begin(), links_.end(), [&](auto& link) { return link.second.remote == end.remote; });
-    if (mine != links_.end()) start = std::max(start, mine->second.free_at);
-    const auto& model = network_.model;
-    const auto busy = model.bytes_per_second > 0 ? std::chrono::duration_cast<duration>(std::chrono::duration<double>(
-                                                       static_cast<double>(bytes) / model.bytes_per_second))
-                                                 : duration{};
-    if (mine != links_.end()) mine->second.free_at = start + busy;
-    other->schedule(start + busy + model.latency, std::move(what));
+    end.last_arrival = std::max(end.last_arrival, end.free_at + network_.latency(host_, end.host));
+    other->schedule(end.last_arrival, std::move(what));
   }
 
   void take(event& next) {
@@ -239,6 +267,9 @@ std::unique_ptr<fabric> memory_network::make_fabric(const std::string& host) {
   return std::make_unique<memory_fabric>(*state_, host);
 }
 
+void memory_network::set_latency(const std::string& from, const std::string& to, duration latency) {
+  state_->latencies.insert_or_assign({from, to}, latency);
+}
 void memory_network::cut(const std::string& from, const std::string& to) {
   state_->cuts.insert({from, to});
 }
@@ -247,7 +278,7 @@ void memory_network::heal(const std::string& from, const std::string& to) {
 }
 void memory_network::crash(const std::string& host) {
   const auto found = state_->fabrics.find(host);
-  if (found != state_->fabrics.end()) found->second->leave("the process is gone", state_->model.crash_notice);
+  if (found != state_->fabrics.end()) found->second->crash();
 }
 
 time_point memory_network::next_event() const {

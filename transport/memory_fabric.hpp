@@ -2,7 +2,7 @@
 // part arrives in a later progress() of its receiver, after as much virtual time as the network's model says. Tests
 // and the simulator turn it.
 //
-//   model        latency + size / bandwidth, a link at a time in order
+//   model        latency + size / bandwidth, a link at a time in order; a direction may have its own latency
 //   cut, heal    nothing passes between two fabrics, or in one direction only; nobody is told (a silent partition)
 //   crash        a fabric is gone: its peers are told after `crash_notice`, as UCX does for a killed process
 //
@@ -39,6 +39,7 @@ class memory_network {
   /// The network must outlive the fabric. The name is the host of its addresses.
   std::unique_ptr<fabric> make_fabric(const std::string& host);
 
+  void set_latency(const std::string& from, const std::string& to, duration latency);
   void cut(const std::string& from, const std::string& to);
   void heal(const std::string& from, const std::string& to);
   void crash(const std::string& host);

@@ -17,113 +17,48 @@ mesh::mesh(std::unique_ptr<fabric> fabric, mesh_options options, mesh_listener& 
           *fabric_, options_.max_bulk_in_flight, [this](const peer& whom) { return find_up(whom); },
           [this](session& s, wire::byte_buffer frame) { send_frame(s, frame_type::bulk, std::move(frame)); }) {
   if (!options_.secret) options_.secret = std::make_shared<const cluster_secret>(cluster_secret::none());
-  options_.fill_random(std::as_writable_bytes(std::span(&next_epoch_, 1)));
-  next_epoch_ |= 1;  // no session has epoch 0
+  // No secret, and never 0: without random bytes any will do.
+  next_epoch_ = 0;
+  (void)!options_.fill_random(std::as_writable_bytes(std::span(&next_epoch_, 1)));
+  next_epoch_ |= 1;
   fabric_->set_listener(*this);
 }
 
 mesh::~mesh() {
-  for (auto& [link, s] : sessions_)
-    if (s.state.up()) send_empty(s.state, frame_type::bye);
+  stop();
+}
+
+void mesh::stop() {
+  if (!fabric_) return;
+  run_posted();
+  send_replies();
+  std::vector<connected> unanswered;
+  for (auto& [link, here] : sessions_) {
+    if (here.state.up() && !here.condemned) send_empty(here.state, frame_type::bye);
+    if (here.done) unanswered.push_back(std::move(here.done));
+  }
+  for (auto& waiting : dialing_)
+    if (waiting.done) unanswered.push_back(std::move(waiting.done));
   for (auto& [node, known] : peers_) {
     known->alive_.store(false, std::memory_order_release);
     known->outbox_.close();
   }
-  fabric_.reset();  // its callbacks find everything still in place
+  // What the fabric still delivers meets nobody.
+  sessions_.clear();
+  dialing_.clear();
+  links_.clear();
+  peers_.clear();
+  fabric_.reset();
+  bulk_out_.abandon();
+  bulk_in_.abandon();
+  for (const auto& done : unanswered)
+    done(make_error(errc::unavailable, "Cannot connect: this node is shutting down."));
 }
 
 result<address> mesh::listen(const address& where) {
   auto bound = fabric_->listen(where);
   if (bound) listening_ = *bound;
   return bound;
-}
-
-// --- connecting -------------------------------------------------------------------------------------------------
-
-handshake_nonce mesh::make_nonce() {
-  handshake_nonce nonce;
-  options_.fill_random(nonce);
-  return nonce;
-}
-
-handshake_options mesh::options_of_handshake(std::uint8_t purpose, link_id link) {
-  handshake_options made;
-  made.self.id = options_.self.bytes;
-  made.self.address = listening_.port != 0 ? to_string(listening_) : std::string();
-  made.self.purpose = purpose;
-  made.cluster = options_.cluster;
-  made.admit = [this, link](const node_identity& who, admission_moment moment) { return admit(link, who, moment); };
-  return made;
-}
-
-/// Whether a node that shakes hands is wanted. Of two sessions between two nodes the one stays that the node with the
-/// smaller id began.
-std::optional<refusal_reason> mesh::admit(link_id link, const node_identity& who, admission_moment moment) {
-  const link_session* const here = find(link);
-  if (here == nullptr) return refusal_reason::internal_error;
-  const node_id node{who.id};
-  if (here->state.initiator()) {
-    const auto& expected = here->state.with;
-    if (expected && expected->node() != node) return refusal_reason::banned;
-  } else if (who.purpose != link_purpose::sealed && !options_.trusted_fabric) {
-    // Plain frames are for neighbours on this host.
-    const auto where = parse_address(who.address);
-    if (where && !is_loopback(where->host)) return refusal_reason::banned;
-  }
-  if (moment != admission_moment::proven) return std::nullopt;
-  for (const auto& [other_link, other] : sessions_) {
-    if (other_link == link || other.state.node() != node) continue;
-    const bool smaller_began_this = here->state.initiator() == (options_.self < node);
-    const bool began_by_the_same = here->state.initiator() == other.state.initiator();
-    if (other.state.up() || (!began_by_the_same && !smaller_began_this)) return refusal_reason::duplicate_connection;
-  }
-  return std::nullopt;
-}
-
-result<link_id> mesh::dial(const address& where, connected done, peer_pointer expected) {
-  auto link = fabric_->connect(where);
-  if (!link) return link;
-  const bool sealed = !is_loopback(where.host) && !options_.trusted_fabric;
-  auto shaking = handshake::initiate(options_of_handshake(sealed ? link_purpose::sealed : link_purpose::plain, *link),
-                                     *options_.secret, make_nonce());
-  if (!shaking) {
-    fabric_->close(*link);
-    return shaking.error();
-  }
-  const auto [at, fresh] = sessions_.emplace(
-      *link, link_session{session(*link, *std::move(shaking), true, now_), std::move(done), sealed, {}});
-  at->second.state.with = std::move(expected);
-  reply(at->second, at->second.state.shaking().opening());
-  return link;
-}
-
-void mesh::connect(const address& where, connected done) {
-  if (auto link = dial(where, done, nullptr); !link) done(link.error());
-}
-
-peer_pointer mesh::find_or_connect(const node_id& node) {
-  if (const auto found = peers_.find(node); found != peers_.end()) return found->second;
-  const auto where = addresses_.find(node);
-  if (where == addresses_.end()) return nullptr;
-  auto made = std::make_shared<peer>(node, options_.outbox);
-  if (!dial(where->second, {}, made)) return nullptr;
-  peers_.emplace(node, made);
-  return made;
-}
-
-void mesh::on_accepted(link_id link) {
-  const auto waiting = std::count_if(sessions_.begin(), sessions_.end(), [](const auto& entry) {
-    return !entry.second.state.up() && !entry.second.state.initiator();
-  });
-  auto shaking =
-      handshake::respond(options_of_handshake(link_purpose::plain, link), *options_.secret, make_nonce(), next_epoch_);
-  next_epoch_ += 2;
-  if (static_cast<std::size_t>(waiting) >= options_.max_handshakes || !shaking) {
-    counters_.count_refusal("busy");
-    condemned_.push_back({link, "too many handshakes at once", true});
-    return;
-  }
-  sessions_.emplace(link, link_session{session(link, *std::move(shaking), false, now_), {}, false, {}});
 }
 
 // --- what comes in ----------------------------------------------------------------------------------------------
@@ -135,12 +70,14 @@ mesh::link_session* mesh::find(link_id link) {
 
 session* mesh::find_up(const peer& whom) {
   const auto found = links_.find(&whom);
-  return found == links_.end() ? nullptr : &sessions_.at(found->second).state;
+  if (found == links_.end()) return nullptr;
+  auto& here = sessions_.at(found->second);
+  return here.condemned ? nullptr : &here.state;
 }
 
 void mesh::on_frame(link_id link, std::span<const std::byte> bytes) {
   link_session* const here = find(link);
-  if (here == nullptr) return;
+  if (here == nullptr || here->condemned) return;
   session& s = here->state;
   counters_.frames_received.fetch_add(1, std::memory_order_relaxed);
   counters_.bytes_received.fetch_add(bytes.size(), std::memory_order_relaxed);
@@ -167,7 +104,7 @@ void mesh::on_frame(link_id link, std::span<const std::byte> bytes) {
   bool fine = true;
   if (frame.header.type == frame_type::messages) fine = take_messages(s, *payload);
   if (frame.header.type == frame_type::bulk) fine = take_bulk_chunk(s, *payload);
-  if (frame.header.type == frame_type::bye) condemn(link, "it said bye", false);
+  if (frame.header.type == frame_type::bye) condemn(link, std::string(said_bye), false);
   if (fine) return;
   counters_.count_refusal("malformed_message");
   condemn(link, "a message that breaks its form", true);
@@ -183,57 +120,32 @@ bool mesh::take_messages(session& s, std::span<const std::byte> payload) {
   return fine;
 }
 
-void mesh::take_handshake(link_session& here, std::span<const std::byte> payload) {
-  session& s = here.state;
-  const auto outcome = s.shaking().take(payload);
-  if (!outcome.reply.empty()) reply(here, outcome.reply);
-  if (outcome.state == handshake_state::established) return establish(here);
-  if (outcome.state != handshake_state::refused) return;
-  const auto& refusal = *s.shaking().refusal();
-  counters_.count_refusal(std::string(to_string(refusal.reason)));
-  condemn(s.link(), describe(refusal), true);
-}
-
-void mesh::establish(link_session& here) {
-  session& s = here.state;
-  const node_identity& who = *s.shaking().peer();
-  const node_id node{who.id};
-  const bool sealed = s.initiator() ? here.sealed : who.purpose == link_purpose::sealed;
-  if (auto made = s.establish(sealed); !made) return condemn(s.link(), made.error().message, false);
-  if (const auto where = parse_address(who.address)) learn(node, *where);
-  auto& known = peers_[node];
-  if (!s.with) s.with = known ? known : std::make_shared<peer>(node, options_.outbox);
-  known = s.with;
-  links_[s.with.get()] = s.link();
-  counters_.peers_up.fetch_add(1, std::memory_order_relaxed);
-  listener_.on_peer_up(s.with);
-  if (here.done) std::exchange(here.done, {})(s.with);
-  mark_dirty(s.with);  // what was queued while hands were shaken
-}
-
 bool mesh::take_bulk_chunk(session& s, std::span<const std::byte> payload) {
   const auto chunk = parse_bulk_chunk(payload);
   if (!chunk) return false;
   if (chunk->offset == 0) {
+    if (s.arriving) return false;  // the part before has no end
     const auto place = bulk_in_.offer(s.with->node(), chunk->ticket, chunk->part, chunk->part_size);
-    s.arriving.reset();
+    if (place.empty()) counters_.count_refusal("unknown_ticket");
     if (!place.empty()) s.arriving = {chunk->ticket, chunk->part, place};
   }
   // A refused part's chunks pass by: its ticket was closed while they were on their way.
   if (!s.arriving) return true;
-  const auto [ticket, part, place] = *s.arriving;
-  if (ticket != chunk->ticket || part != chunk->part || place.size() != chunk->part_size) return false;
-  std::memcpy(place.data() + chunk->offset, chunk->bytes.data(), chunk->bytes.size());
-  if (chunk->offset + chunk->bytes.size() < chunk->part_size) return true;
+  auto& [ticket, part, place, filled] = *s.arriving;
+  const bool is_next = ticket == chunk->ticket && part == chunk->part && filled == chunk->offset;
+  if (!is_next || place.size() != chunk->part_size) return false;
+  std::memcpy(place.data() + filled, chunk->bytes.data(), chunk->bytes.size());
+  filled += chunk->bytes.size();
+  if (filled < place.size()) return true;
   s.arriving.reset();
-  bulk_in_.received(ticket, part, true);
+  bulk_in_.received(chunk->ticket, chunk->part, true);
   return true;
 }
 
 bulk_place mesh::on_bulk_offered(link_id link, const bulk_header& header, std::size_t size) {
   link_session* const here = find(link);
   // Plain memory is for plain sessions.
-  if (here == nullptr || !here->state.up() || here->state.sealed()) return {};
+  if (here == nullptr || here->condemned || !here->state.up() || here->state.sealed()) return {};
   if (header.epoch != here->state.shaking().epoch()) return {};
   here->state.heard(now_);
   const bulk_place place{bulk_in_.offer(here->state.with->node(), header.ticket, header.part, size)};
@@ -253,6 +165,10 @@ void mesh::on_link_lost(link_id link, std::string_view why) {
 }
 
 void mesh::condemn(link_id link, std::string why, bool refusal) {
+  if (link_session* const here = find(link)) {
+    if (here->condemned) return;
+    here->condemned = true;
+  }
   condemned_.push_back({link, std::move(why), refusal});
 }
 
@@ -275,7 +191,7 @@ void mesh::end(link_id link, std::string_view why) {
   if (found == sessions_.end()) return;
   const bool was_up = found->second.state.up();
   const auto node = found->second.state.node();
-  const connected done = std::move(found->second.done);
+  connected done = std::move(found->second.done);
   if (const auto& cut = found->second.state.arriving) bulk_in_.received(cut->ticket, cut->part, false);
   sessions_.erase(found);
   if (node) {
@@ -284,16 +200,7 @@ void mesh::end(link_id link, std::string_view why) {
         known != peers_.end() && (was_up || (!links_.contains(known->second.get()) && !is_awaited(*node)));
     if (carried) lose(known->second, why);
   }
-  if (!done) return;
-  const auto known = node ? peers_.find(*node) : peers_.end();
-  if (known != peers_.end()) return done(known->second);  // another session with it came up first
-  done(make_error(errc::unavailable, "Cannot connect: " + std::string(why) + "."));
-}
-
-/// Whether a session with a node is on its way up.
-bool mesh::is_awaited(const node_id& node) const {
-  return std::any_of(sessions_.begin(), sessions_.end(),
-                     [&](const auto& entry) { return !entry.second.state.up() && entry.second.state.node() == node; });
+  if (done) answer(std::move(done), node, why);
 }
 
 void mesh::lose(peer_pointer whom, std::string_view why) {
@@ -305,6 +212,19 @@ void mesh::lose(peer_pointer whom, std::string_view why) {
   bulk_out_.lose(*whom);
   counters_.peers_lost.fetch_add(1, std::memory_order_relaxed);
   listener_.on_peer_lost(whom, why);
+}
+
+/// For a peer whose outbox overran.
+void mesh::give_up(const peer_pointer& whom) {
+  constexpr auto why = "it lets too much lie";
+  bool any = false;
+  for (const auto& [link, here] : sessions_) {
+    if (here.state.with != whom) continue;
+    condemn(link, why, false);
+    any = true;
+  }
+  const auto known = peers_.find(whom->node());
+  if (!any && known != peers_.end() && known->second == whom) lose(whom, why);
 }
 
 void mesh::disconnect(const peer& whom) {
@@ -384,11 +304,10 @@ bool mesh::send(const peer_pointer& to, std::span<const std::byte> message) {
       if (first) mark_dirty(to);
       return true;
     case outbox::outcome::closed:
+    case outbox::outcome::too_large:
       return false;
     case outbox::outcome::overrun:
-      post([this, to] {
-        if (session* const s = find_up(*to)) condemn(s->link(), "it lets too much lie", false);
-      });
+      post([this, to] { give_up(to); });
       return false;
   }
   return false;
@@ -435,15 +354,17 @@ bool mesh::run_posted() {
 // --- the round --------------------------------------------------------------------------------------------------
 
 bool mesh::poll(time_point now) {
+  if (!fabric_) return false;
   now_ = now;
   // What comes first is what others wait for.
   bool any = run_posted();
   any = flush_dirty() || any;
   any = fabric_->progress() || any;
+  any = dial_waiting() || any;
   any = send_replies() || any;
   any = end_condemned() || any;
   any = bulk_out_.pump() || any;
-  if (now >= next_tick_) tick();
+  if (now >= next_tick_) any = tick() || any;
   last_poll_ = now;
   return any;
 }
@@ -455,7 +376,7 @@ void mesh::sleep() {
 }
 
 /// Beats, deaths, handshakes that take too long; and when to look again.
-void mesh::tick() {
+bool mesh::tick() {
   const duration pause = now_ - last_poll_;
   const bool was_kept_away = last_poll_ != time_point{} && pause > 2 * options_.beat_every;
   const bool beat = now_ >= next_beat_;
@@ -463,7 +384,8 @@ void mesh::tick() {
   next_tick_ = next_beat_;
   for (auto& [link, here] : sessions_) {
     session& s = here.state;
-    if (was_kept_away) s.excuse(pause);
+    if (here.condemned) continue;
+    if (was_kept_away) s.excuse(pause, now_);
     if (beat && s.up()) send_empty(s, frame_type::beat);
     const time_point limit = s.up() ? s.last_heard() + options_.dead_after : s.opened() + options_.handshake_limit;
     if (now_ < limit) {
@@ -478,7 +400,7 @@ void mesh::tick() {
     }
   }
   send_replies();
-  end_condemned();
+  return end_condemned();
 }
 
 }  // namespace troupe::transport

@@ -31,6 +31,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,8 +56,13 @@ struct mesh_options {
   outbox_limits outbox;
   std::size_t max_unsent_bytes = std::size_t{256} << 10;   // of a link in the fabric; the rest waits in the outbox
   std::size_t max_bulk_in_flight = std::size_t{64} << 20;  // of a peer
-  std::function<void(std::span<std::byte>)> fill_random;   // for nonces and tickets
+  std::size_t max_addresses = 4096;                        // of other nodes, remembered
+  // For nonces and tickets: fill_with_secure_random() in a live node. Without a nonce there is no handshake.
+  std::function<result<>(std::span<std::byte>)> fill_random;
 };
+
+/// on_peer_lost's reason when the other side closed the session in order.
+inline constexpr std::string_view said_bye = "it said bye";
 
 class mesh_listener {
  public:
@@ -77,16 +83,19 @@ class mesh final : private fabric_listener {
   // --- for the thread that turns it -----------------------------------------------------------------------------
 
   result<address> listen(const address& where);
-  /// Connects to whoever listens there. `done` gets the peer, or why there is none.
+  /// Connects to whoever listens there, in the next round. `done` gets the peer, or why there is none, once.
   void connect(const address& where, std::function<void(result<peer_pointer>)> done);
   /// Where a node can be reached.
-  void learn(const node_id& node, const address& where) { addresses_.insert_or_assign(node, where); }
+  void learn(const node_id& node, const address& where);
   void forget(const node_id& node) { addresses_.erase(node); }
   /// The peer of a node: one there is; a new one that is being connected to, if the node's address is known (what is
   /// sent meanwhile waits); or nullptr.
   peer_pointer find_or_connect(const node_id& node);
-  /// Says bye and ends the session.
+  /// Says bye and ends the session; what is not on its way yet may be lost.
   void disconnect(const peer& whom);
+  /// Says bye to everybody and ends for good: every `done` that is owed is called, nothing is sent any more. The
+  /// listener is not told.
+  void stop();
 
   /// One round: what came in, what goes out, what is due. True when something happened.
   bool poll(time_point now);
@@ -96,7 +105,8 @@ class mesh final : private fabric_listener {
 
   // --- for any thread -------------------------------------------------------------------------------------------
 
-  /// Queues a message. False when the peer is gone, or given up now because it lets too much lie.
+  /// Queues a message. False when the peer is gone, or given up now because it lets too much lie, or when the message has
+  /// more than max_message_bytes.
   bool send(const peer_pointer& to, std::span<const std::byte> message);
   /// Runs a function in the next round.
   void post(std::function<void()> task);
@@ -115,6 +125,7 @@ class mesh final : private fabric_listener {
     session state;
     connected done;                          // of connect()
     bool sealed = false;                     // as this side asks for, when it began
+    bool condemned = false;                  // ends with this round: nothing of it counts any more
     std::vector<wire::byte_buffer> replies;  // frames of the handshake
   };
 
@@ -129,8 +140,10 @@ class mesh final : private fabric_listener {
   session* find_up(const peer& whom);
   handshake_options options_of_handshake(std::uint8_t purpose, link_id link);
   std::optional<refusal_reason> admit(link_id link, const node_identity& who, admission_moment moment);
-  handshake_nonce make_nonce();
-  result<link_id> dial(const address& where, connected done, peer_pointer expected);
+  result<handshake_nonce> make_nonce() const;
+  bool dial_waiting();
+  result<> dial(const address& where, connected& done, const peer_pointer& expected);
+  void answer(connected done, const std::optional<node_id>& node, std::string_view why);
 
   void take_handshake(link_session& s, std::span<const std::byte> payload);
   void establish(link_session& s);
@@ -140,6 +153,7 @@ class mesh final : private fabric_listener {
   void condemn(link_id link, std::string why, bool refusal);
   void end(link_id link, std::string_view why);
   void lose(peer_pointer whom, std::string_view why);
+  void give_up(const peer_pointer& whom);
   bool is_awaited(const node_id& node) const;
 
   void reply(link_session& s, std::span<const std::byte> payload);
@@ -150,7 +164,7 @@ class mesh final : private fabric_listener {
   bool end_condemned();
   bool flush(session& s);
   bool flush_dirty();
-  void tick();
+  bool tick();
   void mark_dirty(const peer_pointer& whom);
   void announce_work();
 
@@ -173,6 +187,12 @@ class mesh final : private fabric_listener {
   time_point next_tick_{};
 
   // Left by the fabric's callbacks, which must not call it.
+  struct dialing {
+    address where;
+    connected done;
+    peer_pointer expected;
+  };
+  std::vector<dialing> dialing_;
   struct condemnation {
     link_id link;
     std::string why;

@@ -12,7 +12,7 @@ namespace troupe::transport {
 struct mesh_counters {
   std::atomic<std::uint64_t> frames_sent{0};
   std::atomic<std::uint64_t> frames_received{0};
-  std::atomic<std::uint64_t> bytes_sent{0};  // of frames and bulk memory
+  std::atomic<std::uint64_t> bytes_sent{0};  // of frames; plain bulk memory is not among them
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::uint64_t> messages_received{0};
   std::atomic<std::uint64_t> peers_up{0};

@@ -8,11 +8,16 @@ outbox::outcome outbox::push(std::span<const std::byte> message, bool may_wait, 
   const auto length = static_cast<std::uint32_t>(message.size());
   const std::size_t added = sizeof length + message.size();
   first = false;
-  if (added > max_payload_bytes) return outcome::overrun;
+  if (message.size() > max_message_bytes) return outcome::too_large;
   std::unique_lock lock(mutex_);
   if (may_wait) room_.wait(lock, [&] { return closed_ || bytes_ < limits_.soft_bytes; });
   if (closed_) return outcome::closed;
-  if (bytes_ + added > limits_.hard_bytes) return outcome::overrun;
+  if (bytes_ + added > limits_.hard_bytes) {
+    // Nothing may be taken behind a message that was refused.
+    lock.unlock();
+    close();
+    return outcome::overrun;
+  }
   first = frames_.empty();
   if (first || frames_.back().size() + added > limits_.frame_bytes) frames_.emplace_back().extend(frame_header_bytes);
   auto& frame = frames_.back();

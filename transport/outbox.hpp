@@ -3,16 +3,19 @@
 //
 //   payload of a `messages` frame:  ( u32 length, `length` bytes )*
 //
-// Bounded: past the soft limit a thread that can wait waits for room, past the hard limit a message is refused and the
-// peer given up (a peer that leaves so much lying is as good as dead).
+// Bounded: past the soft limit a thread that can wait waits for room, past the hard limit the outbox closes and the peer
+// is given up (a peer that leaves so much lying is as good as dead).
 #pragma once
 
 #include "transport/frame.hpp"
+#include "transport/security/seal.hpp"
 #include "transport/wire/byte_buffer.hpp"
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -25,11 +28,14 @@ struct outbox_limits {
   std::size_t hard_bytes = std::size_t{64} << 20;
 };
 
+/// What fits a frame of its own, sealed or not.
+inline constexpr std::size_t max_message_bytes = max_payload_bytes - seal_tag_bytes - sizeof(std::uint32_t);
+
 class outbox {
  public:
   explicit outbox(const outbox_limits& limits) : limits_(limits) {}
 
-  enum class outcome : unsigned char { queued, closed, overrun };
+  enum class outcome : unsigned char { queued, closed, overrun, too_large };
   /// `first` is set when the outbox was empty: somebody has to tell the progress thread. may_wait: the calling thread
   /// is not the one that empties the outbox.
   outcome push(std::span<const std::byte> message, bool may_wait, bool& first);

@@ -9,6 +9,7 @@
 #include "transport/security/handshake.hpp"
 #include "transport/security/seal.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -31,6 +32,8 @@ class session {
 
   link_id link() const { return link_; }
   bool initiator() const { return initiator_; }
+  /// Whether the other side has proven to know the secret: what it says of itself counts only from then on.
+  bool proven() const { return up_ || (initiator_ && shaking_.peer().has_value()); }
   time_point opened() const { return opened_; }
 
   handshake& shaking() { return shaking_; }
@@ -51,12 +54,17 @@ class session {
   std::shared_ptr<peer> with;
   time_point last_heard() const { return last_heard_; }
   void heard(time_point now) { last_heard_ = now; }
-  void excuse(duration pause) { last_heard_ += pause; }
+  /// This side did not listen for so long.
+  void excuse(duration pause, time_point now) {
+    last_heard_ = std::min(last_heard_ + pause, now);
+    opened_ = std::min(opened_ + pause, now);
+  }
   /// Where the chunks of the present bulk part go (bulk_sender.hpp).
   struct arriving_part {
     std::uint64_t ticket = 0;
     std::uint32_t part = 0;
     std::span<std::byte> place;
+    std::uint64_t filled = 0;  // chunks come in order
   };
   std::optional<arriving_part> arriving;
 

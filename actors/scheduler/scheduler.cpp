@@ -79,7 +79,7 @@ void dispatch(scheduler_pointer self) {
   while (!state.queue.empty()) {
     std::vector<policies::dispatch_worker> loads;
     for (const auto& [id, worker] : state.workers)
-      if (worker.reported) loads.push_back(worker.load);
+      if (worker.reported && !worker.draining) loads.push_back(worker.load);
     const request_id id = state.queue.begin()->id;
     auto& entry = state.requests.at(id);
     const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, loads, state.turn);
@@ -188,13 +188,9 @@ void take_report(scheduler_pointer self, const load_report& report) {
   publish(self);
 }
 
-void lose_worker(scheduler_pointer self, const caf::down_msg& down) {
+void lose_worker(scheduler_pointer self, worker_id worker) {
   auto& state = self->state;
-  const auto lost = std::find_if(state.workers.begin(), state.workers.end(),
-                                 [&](const auto& worker) { return worker.second.handle == down.source; });
-  if (lost == state.workers.end()) return;
-  const worker_id worker = lost->first;
-  state.workers.erase(lost);
+  state.workers.erase(worker);
   log(log_level::warning, "scheduler", "worker " + std::to_string(worker.value) + " is gone");
   for (auto it = state.requests.begin(); it != state.requests.end();) {
     auto& [id, entry] = *it;
@@ -210,27 +206,52 @@ void lose_worker(scheduler_pointer self, const caf::down_msg& down) {
   publish(self);
 }
 
-void welcome(scheduler_pointer self, worker_id id, const caf::actor& handle) {
+void take_down(scheduler_pointer self, const caf::down_msg& down) {
+  const auto& workers = self->state.workers;
+  const auto lost = std::find_if(workers.begin(), workers.end(),
+                                 [&](const auto& worker) { return worker.second.handle == down.source; });
+  if (lost != workers.end()) lose_worker(self, lost->first);
+}
+
+void welcome(scheduler_pointer self, const worker_started& started, const caf::actor& handle) {
+  // A worker that comes back from another node may be here before the word that its predecessor is gone.
+  if (self->state.workers.contains(started.worker)) lose_worker(self, started.worker);
   self->monitor(handle);
   scheduler_state::worker_entry entry;
   entry.handle = handle;
-  entry.load.id = id;
-  self->state.workers.insert_or_assign(id, std::move(entry));
+  entry.load.id = started.worker;
+  entry.roles = started.roles;
+  self->state.workers.emplace(started.worker, std::move(entry));
   publish(self);
+}
+
+workers_status describe(const scheduler_state& state) {
+  workers_status status;
+  status.requests_queued = static_cast<std::uint32_t>(state.queue.size());
+  for (const auto& [id, worker] : state.workers) {
+    status.workers.push_back(worker.report);
+    status.workers.back().worker = id;
+  }
+  return status;
 }
 
 }  // namespace
 
 caf::behavior scheduler_actor(caf::stateful_actor<scheduler_state>* self, scheduler_config config) {
   self->state.config = std::move(config);
-  self->set_down_handler([self](const caf::down_msg& down) { lose_worker(self, down); });
+  self->set_down_handler([self](const caf::down_msg& down) { take_down(self, down); });
   return {
       [=](submit_request& submitted) { submit(self, submitted, caf::actor_cast<caf::actor>(self->current_sender())); },
       [=](const cancel_request& message) { cancel(self, message.request); },
       [=](const deadline_passed& message) { expire(self, message); },
       [=](const request_ended& message) { end(self, message); },
       [=](const load_report& message) { take_report(self, message); },
-      [=](const worker_started& message, const caf::actor& handle) { welcome(self, message.worker, handle); },
+      [=](const worker_started& message, const caf::actor& handle) { welcome(self, message, handle); },
+      [=](const drain_worker& message) {
+        const auto found = self->state.workers.find(message.worker);
+        if (found != self->state.workers.end()) found->second.draining = true;
+      },
+      [=](ask_workers) { return describe(self->state); },
       [=](subscribe_reports) {
         self->state.subscribers.push_back(caf::actor_cast<caf::actor>(self->current_sender()));
         publish(self);

@@ -41,7 +41,9 @@ struct scheduler_state {
     caf::actor handle;
     policies::dispatch_worker load;
     load_report report;
+    std::uint8_t roles = worker_role::both;
     bool reported = false;  // takes nothing before its first report
+    bool draining = false;  // takes nothing any more
   };
   struct queue_key {
     std::int32_t priority;

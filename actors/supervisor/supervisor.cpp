@@ -12,7 +12,7 @@ namespace {
 using supervisor_pointer = caf::stateful_actor<supervisor_state>*;
 
 void start(supervisor_pointer self, const supervisor_config& config, worker_id id) {
-  const auto handle = self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver});
+  const auto handle = self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver, config.roles});
   self->state.children[id].handle = handle;
   self->monitor(handle);
 }
@@ -48,7 +48,7 @@ caf::behavior supervisor_actor(caf::stateful_actor<supervisor_state>* self, supe
     self->quit(exit.reason);
   });
   for (std::uint32_t i = 0; i < config.n_workers; ++i)
-    start(self, config, worker_id{i});
+    start(self, config, worker_id{config.first_worker.value + i});
   return {[=](const start_worker& message) { start(self, config, message.worker); }};
 }
 

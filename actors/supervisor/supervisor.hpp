@@ -17,6 +17,8 @@ struct supervisor_config {
   caf::actor scheduler;
   engine_driver_factory make_driver;
   std::uint32_t n_workers = 1;
+  worker_id first_worker{};  // the others follow
+  std::uint8_t roles = worker_role::both;
   std::uint32_t max_restarts = 5;
   std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds first_backoff{50};  // doubles with each restart within the window

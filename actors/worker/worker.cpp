@@ -41,7 +41,7 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
 }  // namespace
 
 caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_config config) {
-  self->send(config.scheduler, worker_started{config.id}, caf::actor_cast<caf::actor>(self));
+  self->send(config.scheduler, worker_started{config.id, config.roles}, caf::actor_cast<caf::actor>(self));
   auto driver =
       config.make_driver(config.id, [self_handle = caf::actor_cast<caf::actor_addr>(self)](engine_report report) {
         // The driver must not keep its worker alive.

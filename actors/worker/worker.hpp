@@ -12,6 +12,7 @@ struct worker_config {
   worker_id id;
   caf::actor scheduler;
   engine_driver_factory make_driver;
+  std::uint8_t roles = worker_role::both;
 };
 
 struct worker_state {

@@ -50,11 +50,33 @@ std::uint32_t balanced_context(const model_config& config) {
 
 }  // namespace
 
+result<kv_plan> cpu_engine::plan_kv(const gguf_file& file, const cpu_engine_options& options) {
+  if (auto fine = check_options(options); !fine) return fine.error();
+  const auto config = read_model_config(file);
+  if (!config) return config.error();
+  kv_plan plan;
+  plan.layout = {options.kv, config->n_kv_heads, config->head_dim};
+  const std::uint32_t wished =
+      options.max_context ? std::min(options.max_context, config->context_length) : config->context_length;
+  const std::size_t block_bytes = kv_storage::bytes_per_block(plan.layout, config->n_layers);
+  plan.n_blocks = choose_blocks(options, block_bytes, wished);
+  if (plan.n_blocks == 0)
+    return make_error(errc::invalid_argument,
+                      "A KV budget of " + std::to_string(options.kv_bytes) + " bytes holds no block; one takes " +
+                          std::to_string(block_bytes) + ".",
+                      "kv_bytes");
+  // A sequence that runs alone must be able to reach its end.
+  plan.max_context =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(wished, std::uint64_t{plan.n_blocks} * block_tokens));
+  return plan;
+}
+
 result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const gguf_file> file,
                                                        std::shared_ptr<const tokenizer> vocabulary,
                                                        const cpu_engine_options& options,
                                                        std::shared_ptr<vocabulary_grammars> grammars) {
-  if (auto fine = check_options(options); !fine) return fine.error();
+  const auto plan = plan_kv(*file, options);
+  if (!plan) return plan.error();
   const auto table = kernels::choose(options.isa);
   if (!table) return table.error();
   const auto config = read_model_config(*file);
@@ -63,32 +85,18 @@ result<std::unique_ptr<cpu_engine>> cpu_engine::create(std::shared_ptr<const ggu
     return make_error(errc::corrupt, "The tokenizer has " + std::to_string(vocabulary->vocabulary_size()) +
                                          " tokens, but the model only " + std::to_string(config->n_vocab) + ".");
 
-  const kernels::kv_layout layout{options.kv, config->n_kv_heads, config->head_dim};
-  const std::uint32_t wished =
-      options.max_context ? std::min(options.max_context, config->context_length) : config->context_length;
-  const std::size_t block_bytes = kv_storage::bytes_per_block(layout, config->n_layers);
-  const std::uint32_t n_blocks = choose_blocks(options, block_bytes, wished);
-  if (n_blocks == 0)
-    return make_error(errc::invalid_argument,
-                      "A KV budget of " + std::to_string(options.kv_bytes) + " bytes holds no block; one takes " +
-                          std::to_string(block_bytes) + ".",
-                      "kv_bytes");
-  // A sequence that runs alone must be able to reach its end.
-  const auto max_context =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(wished, std::uint64_t{n_blocks} * block_tokens));
-
   // Before loading, which gives the file's pages back.
-  const kv_fingerprint fingerprint = make_fingerprint(*file, layout, config->n_layers, **table);
+  const kv_fingerprint fingerprint = make_fingerprint(*file, plan->layout, config->n_layers, **table);
   auto pool = std::make_unique<thread_pool>(options.n_threads);
   auto model = decoder_model::load(std::move(file), **table, *pool,
-                                   {.max_rows = options.max_batched_tokens, .max_positions = max_context});
+                                   {.max_rows = options.max_batched_tokens, .max_positions = plan->max_context});
   if (!model) return model.error();
-  auto kv = kv_storage::create(layout, config->n_layers, n_blocks);
+  auto kv = kv_storage::create(plan->layout, config->n_layers, plan->n_blocks);
   if (!kv) return kv.error();
   if (!grammars) grammars = std::make_shared<vocabulary_grammars>(vocabulary);
   return std::unique_ptr<cpu_engine>(new cpu_engine(std::move(pool), std::move(*model), std::move(*kv),
-                                                    std::move(vocabulary), std::move(grammars), options, max_context,
-                                                    fingerprint));
+                                                    std::move(vocabulary), std::move(grammars), options,
+                                                    plan->max_context, fingerprint));
 }
 
 cpu_engine::cpu_engine(std::unique_ptr<thread_pool> pool, std::unique_ptr<decoder_model> model, kv_storage kv,

@@ -31,6 +31,13 @@
 
 namespace troupe {
 
+/// How much room K and V get.
+struct kv_plan {
+  kernels::kv_layout layout;
+  std::uint32_t n_blocks = 0;
+  std::uint32_t max_context = 0;  // tokens of a sequence
+};
+
 class cpu_engine final : public engine, public kv_transfer, private logits_consumer, private layer_observer {
  public:
   /// Errors: invalid_argument (an option out of range, an unknown kernel table), corrupt or unsupported (the model),
@@ -40,6 +47,8 @@ class cpu_engine final : public engine, public kv_transfer, private logits_consu
                                                     const cpu_engine_options& options,
                                                     std::shared_ptr<vocabulary_grammars> grammars = nullptr);
   ~cpu_engine() override;
+  /// What create() would give K and V, without making anything. Errors: those of create() about options and budget.
+  static result<kv_plan> plan_kv(const gguf_file& file, const cpu_engine_options& options);
 
   result<sequence_id> add(generation_request request) override;
   void remove(sequence_id id) override;

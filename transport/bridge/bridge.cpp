@@ -60,7 +60,8 @@ bridge::~bridge() = default;
 
 void bridge::init(caf::actor_system_config&) {
   caf::node_id::default_data::host_id_type host;
-  options_->mesh.fill_random(std::as_writable_bytes(std::span(host)));
+  const auto filled = options_->mesh.fill_random(std::as_writable_bytes(std::span(host)));
+  TROUPE_ASSERT(filled.has_value(), "a node has an id of its own");
   const caf::node_id node{caf::make_counted<caf::node_id::default_data>(static_cast<std::uint32_t>(::getpid()), host)};
   assign_node(system_, node);
   self_ = to_node_id(node);

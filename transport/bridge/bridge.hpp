@@ -85,6 +85,8 @@ class bridge final : public caf::net::middleman, private mesh_listener, private 
   static node_id node_of(const caf::actor& actor) { return to_node_id(actor.node()); }
 
   transport::mesh& mesh() { return *mesh_; }
+  /// For what the mesh's callbacks enqueue: it runs on the turning thread, as what frames wake does.
+  caf::execution_unit* unit() { return &unit_; }
   const node_id& self() const override { return self_; }
 
   /// One round of the mesh and of the actors it woke. True when something happened. For own_thread == false.

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -41,6 +42,15 @@ result<socket_address> resolve(const address& where) {
 std::uint16_t port_of(const sockaddr_storage& storage) {
   if (storage.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+}
+
+std::string host_of(const sockaddr_storage& storage) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const void* bytes = nullptr;
+  if (storage.ss_family == AF_INET) bytes = &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr;
+  if (storage.ss_family == AF_INET6) bytes = &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
+  if (bytes == nullptr || ::inet_ntop(storage.ss_family, bytes, text, sizeof text) == nullptr) return {};
+  return text;
 }
 
 std::optional<std::string> find_device_of(const std::string& host) {

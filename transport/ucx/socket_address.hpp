@@ -19,6 +19,8 @@ struct socket_address {
 /// The first address of a host name. Errors name the host.
 result<socket_address> resolve(const address& where);
 std::uint16_t port_of(const sockaddr_storage& storage);
+/// The numeric address; empty for what is neither IPv4 nor IPv6.
+std::string host_of(const sockaddr_storage& storage);
 /// The network device that has a host's address ("lo", "eth0"); nullopt for 0.0.0.0 and for other machines' hosts.
 std::optional<std::string> find_device_of(const std::string& host);
 

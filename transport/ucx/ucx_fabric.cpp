@@ -27,16 +27,18 @@ error ucx_error(const std::string& what, ucs_status_t status) {
   return make_error(errc::unavailable, what + ": UCX says '" + ucs_status_string(status) + "'.");
 }
 
-/// Settings that differ from UCX's own; what the user sets as UCX_… wins. By the environment, since UCX takes those of
-/// its lower layers from nowhere else.
+/// Settings that differ from UCX's own; what the user sets as UCX_… wins. Those of UCX's lower layers go by the
+/// environment, since UCX takes them from nowhere else.
 result<ucp_context_h> make_context(const ucx_options& options) {
   const auto set = [](const char* name, const std::string& value) {
     ::setenv((std::string("UCX_") + name).c_str(), value.c_str(), 0);
   };
+  ucp_config_t* config = nullptr;
+  const auto set_here = [&](const char* name, const std::string& value) {
+    if (::getenv((std::string("UCX_") + name).c_str()) == nullptr) ucp_config_modify(config, name, value.c_str());
+  };
   set("TCP_CM_REUSEADDR", "y");  // else a restarted node waits a minute for its own port
-  if (!options.transports.empty()) {
-    set("TLS", options.transports);
-  } else {
+  if (options.transports.empty()) {
     // With error handling of peers UCX would leave nothing but TCP, even within a host (its issue 8477).
     set("POSIX_ERROR_HANDLING", "y");
     set("SYSV_ERROR_HANDLING", "y");
@@ -46,14 +48,14 @@ result<ucp_context_h> make_context(const ucx_options& options) {
     set("POSIX_FIFO_ELEM_SIZE", "8320");
     set("SYSV_FIFO_ELEM_SIZE", "8320");
   }
-  if (!options.net_devices.empty()) {
-    set("NET_DEVICES", options.net_devices);
-  } else if (std::error_code missing; !std::filesystem::exists("/sys/class/infiniband", missing)) {
-    if (const auto device = find_device_of(options.bind_host)) set("NET_DEVICES", *device);
-  }
-  ucp_config_t* config = nullptr;
   if (const auto status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_error("cannot read UCX's configuration", status);
+  if (!options.transports.empty()) set_here("TLS", options.transports);
+  if (!options.net_devices.empty()) {
+    set_here("NET_DEVICES", options.net_devices);
+  } else if (std::error_code missing; !std::filesystem::exists("/sys/class/infiniband", missing)) {
+    if (const auto device = find_device_of(options.bind_host)) set_here("NET_DEVICES", *device);
+  }
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
@@ -76,6 +78,10 @@ class ucx_fabric final : public fabric {
   void set_listener(fabric_listener& listener) override { listener_ = &listener; }
   result<address> listen(const address& where) override;
   result<link_id> connect(const address& where) override;
+  std::string remote_host(link_id link) const override {
+    const auto found = links_.find(link);
+    return found == links_.end() ? std::string() : found->second.remote_host;
+  }
   void send(link_id link, wire::byte_buffer frame) override;
   std::size_t unsent_bytes(link_id link) const override {
     const auto found = links_.find(link);
@@ -94,6 +100,7 @@ class ucx_fabric final : public fabric {
  private:
   struct open_link {
     ucp_ep_h endpoint = nullptr;
+    std::string remote_host;
     std::size_t unsent_bytes = 0;
   };
   struct frame_in_flight {
@@ -124,7 +131,7 @@ class ucx_fabric final : public fabric {
     static_cast<ucx_fabric*>(self)->failures_.emplace_back(endpoint, status);
   }
 
-  result<link_id> add_link(ucp_ep_params_t& params);
+  result<link_id> add_link(ucp_ep_params_t& params, std::string remote_host);
   link_id link_of(const ucp_am_recv_param_t* param);
   ucs_status_t receive_bulk(link_id link, const bulk_header& header, void* data, std::size_t size, bool rendezvous);
   void accept_all();
@@ -203,19 +210,20 @@ result<link_id> ucx_fabric::connect(const address& where) {
   params.field_mask = UCP_EP_PARAM_FIELD_FLAGS | UCP_EP_PARAM_FIELD_SOCK_ADDR;
   params.flags = UCP_EP_PARAMS_FLAGS_CLIENT_SERVER;
   params.sockaddr = {resolved->get(), resolved->size};
-  return add_link(params);
+  return add_link(params, host_of(resolved->storage));
 }
 
-result<link_id> ucx_fabric::add_link(ucp_ep_params_t& params) {
+result<link_id> ucx_fabric::add_link(ucp_ep_params_t& params, std::string remote_host) {
   params.field_mask |= UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler = {&ucx_fabric::on_endpoint_error, this};
   open_link made;
+  made.remote_host = std::move(remote_host);
   if (const auto status = ucp_ep_create(worker_, &params, &made.endpoint); status != UCS_OK)
     return ucx_error("cannot connect", status);
   const link_id id{next_link_++};
   by_endpoint_.emplace(made.endpoint, id);
-  links_.emplace(id, made);
+  links_.emplace(id, std::move(made));
   return id;
 }
 
@@ -328,10 +336,14 @@ ucs_status_t ucx_fabric::receive_bulk(link_id link, const bulk_header& header, v
 
 void ucx_fabric::accept_all() {
   for (const auto request : std::exchange(connection_requests_, {})) {
+    ucp_conn_request_attr_t client{};
+    client.field_mask = UCP_CONN_REQUEST_ATTR_FIELD_CLIENT_ADDR;
+    const bool known = ucp_conn_request_query(request, &client) == UCS_OK;
     ucp_ep_params_t params{};
     params.field_mask = UCP_EP_PARAM_FIELD_CONN_REQUEST;
     params.conn_request = request;
-    if (const auto made = add_link(params)) listener_->on_accepted(*made);
+    if (const auto made = add_link(params, known ? host_of(client.client_address) : std::string()))
+      listener_->on_accepted(*made);
   }
 }
 
@@ -359,6 +371,8 @@ void ucx_fabric::close(link_id id) {
 }
 
 void ucx_fabric::close_endpoint(ucp_ep_h endpoint, unsigned flags) {
+  // UCX may give the next endpoint this one's place.
+  std::erase_if(failures_, [&](const auto& failure) { return failure.first == endpoint; });
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = flags;
@@ -383,7 +397,7 @@ bool ucx_fabric::progress() {
 }
 
 bool ucx_fabric::sleep_until(time_point when) {
-  if (ucp_worker_arm(worker_) != UCS_OK) return false;
+  if (!connection_requests_.empty() || !failures_.empty() || ucp_worker_arm(worker_) != UCS_OK) return false;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - std::chrono::steady_clock::now());
   pollfd fds[] = {{event_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   constexpr long longest = 60'000;

@@ -11,6 +11,7 @@
 
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -207,6 +208,8 @@ inline bool reader::read(bool& x) {
 inline bool reader::read(float& x) {
   double wide = 0;
   if (!read(wide)) return false;
+  constexpr double most = std::numeric_limits<float>::max();
+  if (std::isfinite(wide) && (wide > most || wide < -most)) return fail("a number does not fit its field");
   x = static_cast<float>(wide);
   return true;
 }
@@ -340,7 +343,7 @@ bool reader::read_map(field_ref<Ts>&... fields) {
   // In order, for as long as writer and reader agree.
   std::string_view key;
   bool pending = false;  // `key` is read and not used
-  const auto in_order = [&](auto& x) {
+  [[maybe_unused]] const auto in_order = [&](auto& x) {
     if (entry == n || pending) return true;
     if (!read(key)) return false;
     if (key != x.name) return pending = true;

@@ -14,6 +14,7 @@
 #include "base/fields.hpp"
 #include "transport/wire/byte_buffer.hpp"
 
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,7 @@ class writer {
  public:
   using result_type = bool;  // true; an inspector's, so that inspect() can be shared with reader
 
-  explicit writer(byte_buffer& out) : packer_(out) {}
+  explicit writer(byte_buffer& out) : out_(out), packer_(out) {}
 
   /// What inspect() calls: named fields make a map, a single unnamed value stands for itself.
   template <class... Fields>
@@ -53,8 +54,9 @@ class writer {
   }
 
   void write(bool x) { x ? packer_.pack_true() : packer_.pack_false(); }
-  void write(float x) { packer_.pack_float(x); }
-  void write(double x) { packer_.pack_double(x); }
+  // Not msgpack-c's own: it shortens whole numbers to integers, and so loses the sign of -0.0.
+  void write(float x) { write_big_endian(0xca, std::bit_cast<std::uint32_t>(x)); }
+  void write(double x) { write_big_endian(0xcb, std::bit_cast<std::uint64_t>(x)); }
   void write(const std::string& x) { write(std::string_view(x)); }
   void write(std::string_view x) {
     packer_.pack_str(static_cast<std::uint32_t>(x.size()));
@@ -104,6 +106,15 @@ class writer {
     write(std::as_const(x.value));
   }
 
+  template <class Bits>
+  void write_big_endian(std::uint8_t tag, Bits bits) {
+    std::byte* const to = out_.extend(1 + sizeof bits);
+    to[0] = static_cast<std::byte>(tag);
+    for (std::size_t i = 0; i < sizeof bits; ++i)
+      to[1 + i] = static_cast<std::byte>(bits >> (8 * (sizeof bits - 1 - i)));
+  }
+
+  byte_buffer& out_;
   msgpack::packer<byte_buffer> packer_;
 };
 

@@ -1,0 +1,29 @@
+// SIGINT and SIGTERM, taken by a thread that waits for them; nothing runs in a handler.
+#pragma once
+
+#include <chrono>
+
+#include <signal.h>
+
+namespace troupe::cli {
+
+/// Call before any thread is started: they inherit it.
+inline sigset_t block_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+/// The signal that came, waiting at most so long; 0 for none.
+inline int take_stop_signal(const sigset_t& signals, std::chrono::milliseconds longest) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(longest);
+  const timespec patience{seconds.count(), std::chrono::nanoseconds(longest - seconds).count()};
+  const int signal = sigtimedwait(&signals, nullptr, &patience);
+  return signal > 0 ? signal : 0;
+}
+
+}  // namespace troupe::cli
