@@ -37,7 +37,8 @@ result<std::shared_ptr<const transport::cluster_secret>> load_secret(const clust
 }
 
 void log_event(std::string_view event, std::string_view who, std::string_view why) {
-  log(why == transport::said_bye ? log_level::info : log_level::warning, "transport", std::string(event), {{"node", std::string(who)}, {"reason", std::string(why)}});
+  log(why == transport::said_bye ? log_level::info : log_level::warning, "transport", std::string(event),
+      {{"node", std::string(who)}, {"reason", std::string(why)}});
 }
 
 }  // namespace

@@ -73,7 +73,20 @@ result<cluster_overview> cluster_client::overview() {
   if (!members) return members.error();
   auto workers = implementation_->ask<workers_status>(implementation_->scheduler, ask_workers{});
   if (!workers) return workers.error();
-  return cluster_overview{std::move(members->members), std::move(workers->workers), workers->requests_queued};
+  auto requests = implementation_->ask<requests_status>(implementation_->scheduler, ask_requests{});
+  if (!requests) return requests.error();
+  return cluster_overview{std::move(members->members), std::move(workers->workers), workers->requests_queued,
+                          std::move(requests->requests)};
+}
+
+result<std::string> cluster_client::migrate(request_id request, const std::string& node) {
+  const auto members = implementation_->ask<members_changed>(implementation_->registry, ask_status{});
+  if (!members) return members.error();
+  for (const auto& of : members->members)
+    if (of.name == node)
+      return implementation_->command(implementation_->ask<command_done>(
+          implementation_->scheduler, migrate_request{request, worker_id{of.number}}));
+  return make_error(errc::not_found, "No node is named '" + node + "'.");
 }
 
 result<std::string> cluster_client::drain(const std::string& node) {

@@ -5,6 +5,7 @@
 #include "actors/cluster_options.hpp"
 #include "actors/protocols/membership.hpp"
 #include "actors/protocols/request.hpp"
+#include "actors/protocols/status.hpp"
 #include "base/result.hpp"
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct cluster_overview {
   std::vector<member_info> members;  // nodes; a head that computes itself is none
   std::vector<load_report> workers;  // by worker id; a member's is its number, the head's own 0
   std::uint32_t requests_queued = 0;
+  std::vector<request_info> requests;
 };
 
 class cluster_client {
@@ -31,6 +33,8 @@ class cluster_client {
   result<cluster_overview> overview();
   /// Sentences of what was done; errors: not_found (no node of that name).
   result<std::string> drain(const std::string& node);
+  /// Moves a running request to a node. Errors: not_found (no such request, no such node).
+  result<std::string> migrate(request_id request, const std::string& node);
   /// Ends a node, or the whole cluster when the name is empty.
   result<std::string> stop(const std::string& node);
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "actors/protocols/membership.hpp"
+#include "actors/protocols/relocation.hpp"
 #include "actors/protocols/request.hpp"
+#include "actors/protocols/status.hpp"
 #include "actors/worker/engine_report.hpp"
 #include "base/fields.hpp"
 #include "base/generation_service.hpp"
@@ -62,11 +64,19 @@ struct join_unanswered {
 /// registry -> itself: everybody has been told to stop.
 struct stop_head {};
 
-/// operator -> scheduler, answered by workers_status.
-struct ask_workers {};
-struct workers_status {
-  std::uint32_t requests_queued = 0;
-  std::vector<load_report> workers;
+/// worker -> itself: a step of a departure, an arrival took too long.
+struct relocation_late {
+  relocation_id relocation;
+  std::uint64_t step = 0;
+};
+struct arrival_late {
+  relocation_id relocation;
+};
+
+/// gateway -> itself: if nothing was delivered since, tokens were lost between two owners.
+struct gap_check {
+  request_id request;
+  std::uint32_t delivered = 0;
 };
 
 TROUPE_FIELDS(worker_started, worker, roles)
@@ -76,8 +86,9 @@ TROUPE_FIELDS(registry_found)
 TROUPE_FIELDS(registry_missing, why)
 TROUPE_FIELDS(join_unanswered, attempt)
 TROUPE_FIELDS(stop_head)
-TROUPE_FIELDS(ask_workers)
-TROUPE_FIELDS(workers_status, requests_queued, workers)
+TROUPE_FIELDS(relocation_late, relocation, step)
+TROUPE_FIELDS(arrival_late, relocation)
+TROUPE_FIELDS(gap_check, request, delivered)
 TROUPE_FIELDS(subscribe_reports)
 TROUPE_FIELDS(deadline_passed, request, epoch)
 TROUPE_FIELDS(resubmit_request, request, epoch)
@@ -92,14 +103,18 @@ struct local_submit {
 }  // namespace troupe
 
 // Those that may cross the wire, each by its own name, and those that an actor sends to actors of its own process.
-#define TROUPE_WIRE_MESSAGES(add)                                                                                   \
-  add(submit_request) add(assign_request) add(token_chunk) add(request_ended) add(cancel_request) add(request_lost) \
-      add(load_report) add(scheduler_report) add(worker_started) add(subscribe_reports) add(ask_workers)            \
-          add(workers_status) add(join_cluster) add(cluster_joined) add(join_refused) add(leave_cluster)            \
-              add(drain_node) add(stop_node) add(members_changed) add(ask_status) add(command_done)
-#define TROUPE_LOCAL_MESSAGES(add)                                                                    \
-  add(deadline_passed) add(resubmit_request) add(start_worker) add(drain_worker) add(search_registry) \
-      add(registry_found) add(registry_missing) add(join_unanswered) add(stop_head)
+#define TROUPE_WIRE_MESSAGES(add)                                                                                    \
+  add(submit_request) add(assign_request) add(token_chunk) add(request_ended) add(cancel_request) add(request_lost)  \
+      add(load_report) add(scheduler_report) add(worker_started) add(subscribe_reports) add(ask_workers)             \
+          add(workers_status) add(ask_requests) add(requests_status) add(migrate_request) add(join_cluster)          \
+              add(cluster_joined) add(join_refused) add(leave_cluster) add(drain_node) add(stop_node)                \
+                  add(members_changed) add(ask_status) add(command_done) add(relocate_request) add(offer_relocation) \
+                      add(relocation_accepted) add(relocation_refused) add(commit_relocation) add(relocation_done)   \
+                          add(abort_relocation) add(request_taken)
+#define TROUPE_LOCAL_MESSAGES(add)                                                                       \
+  add(deadline_passed) add(resubmit_request) add(start_worker) add(drain_worker) add(search_registry)    \
+      add(registry_found) add(registry_missing) add(join_unanswered) add(stop_head) add(relocation_late) \
+          add(arrival_late) add(gap_check)
 
 #define TROUPE_ADD_TYPE_ID(type) CAF_ADD_TYPE_ID(troupe, (troupe::type))
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)

@@ -64,6 +64,7 @@ struct node::implementation {
     supervising.make_driver = [engines = engines](worker_id worker, engine_driver::listener report) {
       return engines->make_driver(worker, std::move(report));
     };
+    if (cast->bridge() != nullptr) supervising.bulk = make_bulk_port(*cast->bridge());
     supervising.on_restart = [figures = figures] { figures->count_worker_restart(); };
     supervisor = cast->system().spawn(supervisor_actor, supervising);
   }

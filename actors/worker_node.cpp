@@ -48,12 +48,13 @@ struct worker_node::implementation {
           caf::anon_send(asking, registry_missing{registry.error().message});
       });
     };
-    config.start_workers = [engines = engines, roles = introduction.roles](caf::local_actor* parent, worker_id id,
-                                                                           const caf::actor& scheduler) {
+    config.start_workers = [engines = engines, roles = introduction.roles, bulk = make_bulk_port(*bridge)](
+                               caf::local_actor* parent, worker_id id, const caf::actor& scheduler) {
       supervisor_config supervising;
       supervising.scheduler = scheduler;
       supervising.first_worker = id;
       supervising.roles = roles;
+      supervising.bulk = bulk;
       supervising.make_driver = [engines](worker_id worker, engine_driver::listener report) {
         return engines->make_driver(worker, std::move(report));
       };

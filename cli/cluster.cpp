@@ -5,6 +5,7 @@
 #include "transport/security/cluster_secret.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -22,6 +23,7 @@ struct cluster_arguments {
   cluster_options options;
   std::string secret_file;
   std::string node;
+  std::uint64_t request = 0;
   std::string file;
   bool json = false;
   double interval_s = 1;
@@ -48,7 +50,8 @@ nlohmann::ordered_json to_json(const load_report& load) {
 void print_json(const cluster_overview& seen) {
   nlohmann::ordered_json out{{"requests_queued", seen.requests_queued},
                              {"nodes", nlohmann::ordered_json::array()},
-                             {"workers", nlohmann::ordered_json::array()}};
+                             {"workers", nlohmann::ordered_json::array()},
+                             {"requests", nlohmann::ordered_json::array()}};
   for (const auto& of : seen.members)
     out["nodes"].push_back({{"number", of.number},
                             {"name", of.name},
@@ -61,6 +64,13 @@ void print_json(const cluster_overview& seen) {
     auto entry = to_json(load);
     entry["worker"] = load.worker.value;
     out["workers"].push_back(entry);
+  }
+  for (const auto& of : seen.requests) {
+    out["requests"].push_back({{"request", of.request.value},
+                               {"epoch", of.epoch.value},
+                               {"priority", of.priority},
+                               {"prompt_tokens", of.prompt_tokens}});
+    if (!of.queued) out["requests"].back()["worker"] = of.worker.value;
   }
   std::cout << out.dump(2) << '\n';
 }
@@ -122,6 +132,15 @@ int tell(const cluster_arguments& arguments, result<std::string> (cluster_client
   return exit_done;
 }
 
+int migrate_request_to_node(const cluster_arguments& arguments) {
+  const auto client = connect(arguments);
+  if (!client) return fail(client.error());
+  const auto done = (*client)->migrate(request_id{arguments.request}, arguments.node);
+  if (!done) return fail(done.error());
+  std::cout << *done << '\n';
+  return exit_done;
+}
+
 }  // namespace
 
 void add_cluster_verbs(CLI::App& app, int& exit_code) {
@@ -141,6 +160,12 @@ void add_cluster_verbs(CLI::App& app, int& exit_code) {
   add_connection(*drain, *arguments);
   drain->add_option("NODE", arguments->node, "Its name, as `troupe status` shows it.")->required();
   drain->callback([=, &exit_code] { exit_code = tell(*arguments, &cluster_client::drain); });
+
+  auto* migrate = app.add_subcommand("migrate", "Move a running request to another node; its stream goes on.");
+  add_connection(*migrate, *arguments);
+  migrate->add_option("REQUEST", arguments->request, "Its number, as `troupe status --json` shows it.")->required();
+  migrate->add_option("NODE", arguments->node, "Where to.")->required();
+  migrate->callback([=, &exit_code] { exit_code = migrate_request_to_node(*arguments); });
 
   auto* down = app.add_subcommand("down", "Stop a node, or the whole cluster.");
   add_connection(*down, *arguments);

@@ -35,6 +35,27 @@ bulk_receiver::completion bulk_receiver::settle(entries::iterator at, bool& arri
   return done;
 }
 
+void bulk_receiver::expect(std::uint64_t ticket, std::uint32_t n_parts) {
+  bool arrived = false;
+  completion done;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = entries_.find(ticket);
+    if (found == entries_.end()) return;
+    entry& of = found->second;
+    if (n_parts > of.places.size()) of.broken = true;
+    for (std::size_t part = n_parts; part < of.states.size(); ++part) {
+      if (of.states[part] != part_state::expected && !of.places[part].empty()) of.broken = true;
+      if (of.states[part] == part_state::expected) {
+        of.states[part] = part_state::arrived;
+        ++of.n_arrived;
+      }
+    }
+    done = settle(found, arrived);
+  }
+  if (done) done(arrived);
+}
+
 void bulk_receiver::close(std::uint64_t ticket) {
   bool arrived = false;
   completion done;

@@ -34,6 +34,8 @@ class bulk_receiver {
   /// called once, on the thread that turns the mesh or in close(); until then the places stay as they are.
   /// Errors: internal (no random bytes for the ticket); `done` is then not called.
   result<std::uint64_t> open(const node_id& sender, std::vector<std::span<std::byte>> places, completion done);
+  /// No part from n_parts on will come: the ticket is done when those before are there. Broken if one did come.
+  void expect(std::uint64_t ticket, std::uint32_t n_parts);
   /// Gives a ticket up. Unknown ones are ignored.
   void close(std::uint64_t ticket);
   /// Gives up all tickets of a node.

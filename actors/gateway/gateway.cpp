@@ -4,6 +4,7 @@
 #include "runtime/observe/log.hpp"
 #include "runtime/observe/metrics.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace {
 
 using gateway_pointer = caf::stateful_actor<gateway_state>*;
 using stream = gateway_state::stream;
+
+// Chunks of a new owner kept until the old one's last words are here.
+constexpr std::size_t max_early_chunks = 64;
 
 void send_submit(gateway_pointer self, const gateway_config& config, const stream& s) {
   self->send(config.scheduler, submit_request{s.request, s.epoch});
@@ -28,7 +32,7 @@ void open(gateway_pointer self, const gateway_config& config, local_submit& subm
   stream s;
   s.observer = std::move(submitted.observer);
   s.request = std::move(submitted.request);
-  s.epoch = epoch{1};
+  s.epoch = first_epoch();
   s.initially_resumed = static_cast<std::uint32_t>(s.request.resumed.size());
   s.delivered = s.initially_resumed;
   s.submitted = s.last_token = self->clock().now();
@@ -36,10 +40,14 @@ void open(gateway_pointer self, const gateway_config& config, local_submit& subm
   streams.emplace(id, std::move(s));
 }
 
-// The stream a message is for, or nullptr (and counted) when it has ended or belongs to a later epoch by now.
+// The stream a message is for, or nullptr (and counted) when it has ended or is in a later incarnation by now. Within
+// an incarnation owners draw the same tokens, so what counts is their index.
 stream* current(gateway_state& state, request_id id, epoch of) {
   const auto found = state.streams.find(id);
-  if (found != state.streams.end() && found->second.epoch == of) return &found->second;
+  if (found != state.streams.end() && incarnation(found->second.epoch) == incarnation(of)) {
+    found->second.epoch = std::max(found->second.epoch, of);
+    return &found->second;
+  }
   ++state.discarded_messages;
   return nullptr;
 }
@@ -70,27 +78,43 @@ void finish(gateway_pointer self, const gateway_config& config, request_id id, s
   observer->on_end(reason, usage, failure);
 }
 
-void deliver(gateway_pointer self, const gateway_config& config, token_chunk& chunk) {
-  stream* s = current(self->state, chunk.request, chunk.epoch);
-  if (s == nullptr) return;
-  if (!chunk.prompt.empty() && !std::exchange(s->prompt_delivered, true)) s->observer->on_prompt_logprobs(chunk.prompt);
-  // Indices go 0, 1, 2, … whatever workers say: repeats are dropped, and after a gap nothing more can be delivered.
+void end(gateway_pointer self, const gateway_config& config, const request_ended& ended);
+
+/// Gives the observer what follows on what it has. False: there is a gap before these tokens.
+bool deliver(gateway_pointer self, const gateway_config& config, stream& s, token_chunk& chunk) {
+  if (!chunk.tokens.empty() && chunk.tokens.front().index > s.delivered) return false;
+  if (!chunk.prompt.empty() && !std::exchange(s.prompt_delivered, true)) s.observer->on_prompt_logprobs(chunk.prompt);
   std::vector<generated_token> fresh;
   for (auto& token : chunk.tokens) {
-    if (token.index < s->delivered + fresh.size()) continue;
-    if (token.index > s->delivered + fresh.size()) {
-      self->send(config.scheduler, cancel_request{chunk.request});
-      return finish(self, config, chunk.request, *s, finish_reason::failed, {},
-                    make_error(errc::internal, "A token was lost between worker and gateway."));
-    }
-    s->request.resumed.push_back(token.token);
+    if (token.index < s.delivered + fresh.size()) continue;  // said before, by whomever
+    s.request.resumed.push_back(token.token);
     fresh.push_back(std::move(token));
   }
-  if (fresh.empty()) return;
-  time_tokens(self, config, *s, fresh.size());
-  s->delivered += static_cast<std::uint32_t>(fresh.size());
+  if (fresh.empty()) return true;
+  time_tokens(self, config, s, fresh.size());
+  s.delivered += static_cast<std::uint32_t>(fresh.size());
   config.board->update([&](service_status& status) { status.generation_tokens_total += fresh.size(); });
-  s->observer->on_tokens(fresh);
+  s.observer->on_tokens(fresh);
+  return true;
+}
+
+void wait_for_gap(gateway_pointer self, const gateway_config& config, request_id id, const stream& s) {
+  self->delayed_send(self, config.gap_limit, gap_check{id, s.delivered});
+}
+
+void take_chunk(gateway_pointer self, const gateway_config& config, token_chunk& chunk) {
+  stream* const s = current(self->state, chunk.request, chunk.epoch);
+  if (s == nullptr) return;
+  if (!deliver(self, config, *s, chunk)) {
+    wait_for_gap(self, config, chunk.request, *s);
+    if (s->early.size() < max_early_chunks) s->early.push_back(std::move(chunk));
+    return;
+  }
+  if (s->early.empty() && !s->early_end) return;
+  // The gap may be filled now.
+  for (auto& early : std::exchange(s->early, {}))
+    if (!deliver(self, config, *s, early)) s->early.push_back(std::move(early));
+  if (s->early.empty() && s->early_end) end(self, config, *std::exchange(s->early_end, std::nullopt));
 }
 
 // 50, 100, 200, … ms: 3 s in all.
@@ -104,26 +128,44 @@ void resubmit_later(gateway_pointer self, request_id id, stream& s) {
 void end(gateway_pointer self, const gateway_config& config, const request_ended& ended) {
   stream* s = current(self->state, ended.request, ended.epoch);
   if (s == nullptr) return;
+  const bool whole = ended.reason == finish_reason::stop || ended.reason == finish_reason::length;
+  if (whole && s->delivered < ended.usage.completion_tokens) {
+    s->early_end = ended;
+    return wait_for_gap(self, config, ended.request, *s);
+  }
   // Between the death of a worker and its restart the scheduler has nobody to turn to.
-  const bool restarting =
-      ended.reason == finish_reason::failed && ended.failure == errc::unavailable && s->epoch.value > 1;
+  const bool restarting = ended.reason == finish_reason::failed && ended.failure == errc::unavailable &&
+                          incarnation(s->epoch) > incarnation(first_epoch());
   if (restarting && s->retries < max_retries) return resubmit_later(self, ended.request, *s);
   std::optional<error> failure;
   if (ended.reason == finish_reason::failed) failure = make_error(ended.failure, ended.message, ended.param);
   finish(self, config, ended.request, *s, ended.reason, ended.usage, failure);
 }
 
+/// Begins the request once more from what was delivered.
+void begin_again(gateway_pointer self, const gateway_config& config, request_id id, stream& s) {
+  if (incarnation(s.epoch) >= config.max_incarnations)
+    return finish(self, config, id, s, finish_reason::failed, {},
+                  make_error(errc::unavailable, "Every worker that took this request was lost."));
+  s.epoch = next_incarnation(s.epoch);
+  s.retries = 0;
+  s.early.clear();
+  s.early_end.reset();
+  resubmit_later(self, id, s);
+}
+
 void recover(gateway_pointer self, const gateway_config& config, const request_lost& lost) {
-  stream* s = current(self->state, lost.request, lost.epoch);
-  if (s == nullptr) return;
-  if (s->epoch.value >= config.max_epochs) {
-    finish(self, config, lost.request, *s, finish_reason::failed, {},
-           make_error(errc::unavailable, "Every worker that took this request was lost."));
-    return;
-  }
-  ++s->epoch.value;
-  s->retries = 0;
-  resubmit_later(self, lost.request, *s);
+  if (stream* const s = current(self->state, lost.request, lost.epoch)) begin_again(self, config, lost.request, *s);
+}
+
+/// An owner died with its last words, after it gave the request away.
+void check_gap(gateway_pointer self, const gateway_config& config, const gap_check& check) {
+  const auto found = self->state.streams.find(check.request);
+  if (found == self->state.streams.end()) return;
+  stream& s = found->second;
+  if (s.delivered != check.delivered || (s.early.empty() && !s.early_end)) return;
+  self->send(config.scheduler, cancel_request{check.request, {}});
+  begin_again(self, config, check.request, s);
 }
 
 // What two totals grew by since the report before. A worker that was started again counts from zero; its first report
@@ -165,7 +207,8 @@ caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_co
   self->send(config.scheduler, subscribe_reports{});
   return {
       [=](local_submit& submitted) { open(self, config, submitted); },
-      [=](token_chunk& chunk) { deliver(self, config, chunk); },
+      [=](token_chunk& chunk) { take_chunk(self, config, chunk); },
+      [=](const gap_check& check) { check_gap(self, config, check); },
       [=](const request_ended& ended) { end(self, config, ended); },
       [=](const request_lost& lost) { recover(self, config, lost); },
       [=](const resubmit_request& again) {
@@ -196,7 +239,7 @@ void gateway_service::submit(generation_request request, std::shared_ptr<generat
 }
 
 void gateway_service::cancel(request_id id) {
-  caf::anon_send(gateway_, cancel_request{id});
+  caf::anon_send(gateway_, cancel_request{id, {}});
 }
 
 service_status gateway_service::status() const {

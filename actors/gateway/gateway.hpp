@@ -6,8 +6,10 @@
 #include "base/generation_service.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -38,7 +40,8 @@ struct gateway_config {
   caf::actor scheduler;
   std::shared_ptr<status_board> board;
   std::shared_ptr<troupe::metrics> metrics;  // may be null
-  std::uint32_t max_epochs = 4;              // how many workers a request may lose before it fails
+  std::uint32_t max_incarnations = 4;        // how often a request may be begun before it fails
+  std::chrono::milliseconds gap_limit{500};  // for the last words of an owner that gave a request away
 };
 
 struct gateway_state {
@@ -52,6 +55,9 @@ struct gateway_state {
     std::uint32_t initially_resumed = 0;
     std::uint32_t delivered = 0;  // tokens given to the observer
     bool prompt_delivered = false;
+    // What a new owner said before the old one's last word came.
+    std::vector<token_chunk> early;
+    std::optional<request_ended> early_end;
     caf::actor_clock::time_point submitted{};
     caf::actor_clock::time_point last_token{};
   };

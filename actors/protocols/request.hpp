@@ -10,8 +10,8 @@
 //      |--- cancel_request -------->|--- cancel_request ------------>|   the worker ends it with reason cancelled
 //      |                            |
 //      |<-- request_ended ----------|   refused (queue full, no worker), cancelled while queued, deadline passed
-//      |<-- request_lost -----------|   its worker died: the gateway submits again with what was delivered and epoch +
-//      1
+//      |<-- request_lost -----------|   its worker died: the gateway submits again, with what was delivered, as the
+//      |                            |   next incarnation (relocation.hpp has what an epoch is)
 //
 // As the scheduler sees a request (request_state), and what each event does to it (next()):
 //
@@ -73,9 +73,10 @@ struct request_ended {
   std::string param;
 };
 
-/// gateway -> scheduler -> worker.
+/// gateway -> scheduler -> worker. With an epoch other than 0: only if the worker has it in this epoch.
 struct cancel_request {
   request_id request;
+  troupe::epoch epoch;
 };
 
 /// scheduler -> gateway.
@@ -143,7 +144,7 @@ TROUPE_FIELDS(submit_request, request, epoch)
 TROUPE_FIELDS(assign_request, request, epoch)
 TROUPE_FIELDS(token_chunk, request, epoch, prompt, tokens)
 TROUPE_FIELDS(request_ended, request, epoch, reason, usage, failure, message, param)
-TROUPE_FIELDS(cancel_request, request)
+TROUPE_FIELDS(cancel_request, request, epoch)
 TROUPE_FIELDS(request_lost, request, epoch)
 TROUPE_FIELDS(load_report, worker, sequences, sequences_running, max_sequences, blocks_total, blocks_used,
               blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right)

@@ -73,13 +73,24 @@ std::size_t count_waiting(const scheduler_state& state) {
   return waiting;
 }
 
+/// Where the decoding of a request goes that this worker prefills; nullopt when the worker decodes it itself, because
+/// it may or because nobody else can.
+std::optional<worker_id> find_decode_worker(const scheduler_state& state, worker_id prefills) {
+  if ((state.workers.at(prefills).roles & worker_role::decode) != 0) return std::nullopt;
+  std::vector<policies::dispatch_worker> loads;
+  for (const auto& [id, worker] : state.workers)
+    if (worker.reported && !worker.draining && (worker.roles & worker_role::decode) != 0) loads.push_back(worker.load);
+  return state.config.dispatch->choose({}, loads, state.turn);
+}
+
 // Hands out the queue's front for as long as some worker has room.
 void dispatch(scheduler_pointer self) {
   auto& state = self->state;
   while (!state.queue.empty()) {
     std::vector<policies::dispatch_worker> loads;
     for (const auto& [id, worker] : state.workers)
-      if (worker.reported && !worker.draining) loads.push_back(worker.load);
+      if (worker.reported && !worker.draining && (worker.roles & worker_role::prefill) != 0)
+        loads.push_back(worker.load);
     const request_id id = state.queue.begin()->id;
     auto& entry = state.requests.at(id);
     const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, loads, state.turn);
@@ -93,16 +104,36 @@ void dispatch(scheduler_pointer self) {
     assign_request message{std::move(*entry.request), entry.epoch};
     entry.request.reset();
     if (state.config.metrics) state.config.metrics->observe_queue_time(self->clock().now() - entry.queued_since);
-    if (!failpoint("request.assign")) self->send(worker.handle, std::move(message), entry.gateway);
+    if (failpoint("request.assign")) continue;
+    if (const auto decode = find_decode_worker(state, *chosen))
+      self->send(worker.handle, std::move(message), entry.gateway, state.workers.at(*decode).handle);
+    else
+      self->send(worker.handle, std::move(message), entry.gateway);
   }
+}
+
+/// The gateway begins a request anew: whoever still has the old one is told to stop, and nobody waits for it.
+void abandon(scheduler_pointer self, std::map<request_id, request_entry>::iterator old) {
+  auto& state = self->state;
+  const auto& [id, entry] = *old;
+  if (entry.state == request_state::queued) state.queue.erase(key_of(id, entry));
+  if (const auto worker = state.workers.find(entry.worker);
+      entry.state != request_state::queued && worker != state.workers.end()) {
+    worker->second.load.requests -= std::min(1u, worker->second.load.requests);
+    self->send(worker->second.handle, cancel_request{id, entry.epoch});
+  }
+  state.requests.erase(old);
 }
 
 void submit(scheduler_pointer self, submit_request& submitted, const caf::actor& gateway) {
   auto& state = self->state;
   const request_id id = submitted.request.id;
   if (const auto known = state.requests.find(id); known != state.requests.end()) {
-    apply(state, id, known->second, request_event::submit);
-    return;
+    if (incarnation(known->second.epoch) >= incarnation(submitted.epoch)) {
+      apply(state, id, known->second, request_event::submit);
+      return;
+    }
+    abandon(self, known);
   }
   const auto refuse = [&](errc code, const char* why) {
     self->send(gateway, refusal(id, submitted.epoch, make_error(code, why)));
@@ -134,7 +165,7 @@ void cancel(scheduler_pointer self, request_id id) {
   if (!apply(state, id, entry, request_event::cancel)) return;
   if (!was_queued) {
     if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end())
-      self->send(worker->second.handle, cancel_request{id});
+      self->send(worker->second.handle, cancel_request{id, {}});
     return;
   }
   request_ended end;
@@ -148,7 +179,7 @@ void cancel(scheduler_pointer self, request_id id) {
 void expire(scheduler_pointer self, const deadline_passed& passed) {
   auto& state = self->state;
   const auto found = state.requests.find(passed.request);
-  if (found == state.requests.end() || found->second.epoch != passed.epoch) return;
+  if (found == state.requests.end() || incarnation(found->second.epoch) != incarnation(passed.epoch)) return;
   auto& entry = found->second;
   const bool was_queued = entry.state == request_state::queued;
   if (!apply(state, passed.request, entry, request_event::deadline)) return;
@@ -158,7 +189,7 @@ void expire(scheduler_pointer self, const deadline_passed& passed) {
   if (was_queued) {
     state.requests.erase(found);
   } else if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end()) {
-    self->send(worker->second.handle, cancel_request{passed.request});
+    self->send(worker->second.handle, cancel_request{passed.request, {}});
   }
 }
 
@@ -206,6 +237,69 @@ void lose_worker(scheduler_pointer self, worker_id worker) {
   publish(self);
 }
 
+/// Of two workers that both say they have a request, the one with the higher epoch has it.
+void take_over(scheduler_pointer self, const request_taken& taken) {
+  auto& state = self->state;
+  const auto worker = state.workers.find(taken.worker);
+  if (worker == state.workers.end()) return;
+  const auto found = state.requests.find(taken.request);
+  const bool newer = found != state.requests.end() && found->second.state == request_state::assigned &&
+                     incarnation(found->second.epoch) == incarnation(taken.epoch) && found->second.epoch < taken.epoch;
+  if (!newer) return self->send(worker->second.handle, cancel_request{taken.request, taken.epoch});
+  auto& entry = found->second;
+  if (const auto before = state.workers.find(entry.worker);
+      before != state.workers.end() && entry.worker != taken.worker) {
+    before->second.load.requests -= std::min(1u, before->second.load.requests);
+    ++worker->second.load.requests;
+  }
+  entry.worker = taken.worker;
+  entry.epoch = taken.epoch;
+  if (entry.state == request_state::cancelling)
+    self->send(worker->second.handle, cancel_request{taken.request, taken.epoch});
+  dispatch(self);
+}
+
+command_done migrate(scheduler_pointer self, request_id request, worker_id to) {
+  auto& state = self->state;
+  const auto found = state.requests.find(request);
+  const auto target = state.workers.find(to);
+  if (found == state.requests.end() || found->second.state != request_state::assigned)
+    return {false, "Request " + std::to_string(request.value) + " runs on no worker."};
+  if (target == state.workers.end()) return {false, "There is no worker " + std::to_string(to.value) + "."};
+  if (found->second.worker == to) return {false, "Request " + std::to_string(request.value) + " is there already."};
+  if ((target->second.roles & worker_role::decode) == 0)
+    return {false, "Worker " + std::to_string(to.value) + " does not decode."};
+  self->send(state.workers.at(found->second.worker).handle, relocate_request{request}, target->second.handle);
+  return {true,
+          "Request " + std::to_string(request.value) + " is being moved to worker " + std::to_string(to.value) + "."};
+}
+
+/// A worker that drains gives its requests away, to whoever has the most room for each.
+void drain(scheduler_pointer self, worker_id draining) {
+  auto& state = self->state;
+  const auto worker = state.workers.find(draining);
+  if (worker == state.workers.end()) return;
+  worker->second.draining = true;
+  std::vector<policies::dispatch_worker> others;
+  for (const auto& [id, other] : state.workers)
+    if (other.reported && !other.draining && (other.roles & worker_role::decode) != 0) others.push_back(other.load);
+  for (const auto& [id, entry] : state.requests) {
+    if (entry.state != request_state::assigned || entry.worker != draining) continue;
+    const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, others, state.turn++);
+    if (!chosen) return;
+    std::ranges::find(others, *chosen, &policies::dispatch_worker::id)->requests += 1;
+    self->send(worker->second.handle, relocate_request{id}, state.workers.at(*chosen).handle);
+  }
+}
+
+requests_status list_requests(const scheduler_state& state) {
+  requests_status all;
+  for (const auto& [id, entry] : state.requests)
+    all.requests.push_back(
+        {id, entry.epoch, entry.priority, entry.prompt_tokens, entry.state == request_state::queued, entry.worker});
+  return all;
+}
+
 void take_down(scheduler_pointer self, const caf::down_msg& down) {
   const auto& workers = self->state.workers;
   const auto lost = std::find_if(workers.begin(), workers.end(),
@@ -247,10 +341,10 @@ caf::behavior scheduler_actor(caf::stateful_actor<scheduler_state>* self, schedu
       [=](const request_ended& message) { end(self, message); },
       [=](const load_report& message) { take_report(self, message); },
       [=](const worker_started& message, const caf::actor& handle) { welcome(self, message, handle); },
-      [=](const drain_worker& message) {
-        const auto found = self->state.workers.find(message.worker);
-        if (found != self->state.workers.end()) found->second.draining = true;
-      },
+      [=](const drain_worker& message) { drain(self, message.worker); },
+      [=](const request_taken& message) { take_over(self, message); },
+      [=](const migrate_request& message) { return migrate(self, message.request, message.worker); },
+      [=](ask_requests) { return list_requests(self->state); },
       [=](ask_workers) { return describe(self->state); },
       [=](subscribe_reports) {
         self->state.subscribers.push_back(caf::actor_cast<caf::actor>(self->current_sender()));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "actors/worker/bulk_port.hpp"
 #include "actors/worker/engine_driver.hpp"
 
 #include <chrono>
@@ -19,6 +20,7 @@ struct supervisor_config {
   std::uint32_t n_workers = 1;
   worker_id first_worker{};  // the others follow
   std::uint8_t roles = worker_role::both;
+  std::shared_ptr<bulk_port> bulk{};  // nullptr: requests stay where they are
   std::uint32_t max_restarts = 5;
   std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds first_backoff{50};  // doubles with each restart within the window

@@ -25,7 +25,7 @@ engine_report guarded_turn(engine_runner& runner) {
 }  // namespace
 
 threaded_engine_driver::threaded_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
-    : runner_(std::move(runner)), report_(std::move(report)), commands_(command_capacity), thread_([this] { run(); }) {
+    : runner_(std::move(runner)), report_(std::move(report)), commands_(command_capacity), thread_([this] { turn(); }) {
   pthread_setname_np(thread_.native_handle(), "engine");
 }
 
@@ -43,7 +43,11 @@ void threaded_engine_driver::remove(request_id request) {
   commands_.push(request);
 }
 
-void threaded_engine_driver::run() {
+bool threaded_engine_driver::run(engine_task task) {
+  return commands_.push(std::move(task));
+}
+
+void threaded_engine_driver::turn() {
   report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
   while (true) {
     auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
@@ -51,8 +55,10 @@ void threaded_engine_driver::run() {
     for (auto& next : commands) {
       if (auto* request = std::get_if<generation_request>(&next)) {
         runner_->add(std::move(*request));
+      } else if (const auto* ended = std::get_if<request_id>(&next)) {
+        runner_->remove(*ended);
       } else {
-        runner_->remove(std::get<request_id>(next));
+        std::get<engine_task>(next)(*runner_);
       }
     }
     auto report = guarded_turn(*runner_);
@@ -74,6 +80,12 @@ bool turned_engine_driver::add(generation_request request) {
 
 void turned_engine_driver::remove(request_id request) {
   runner_->remove(request);
+}
+
+bool turned_engine_driver::run(engine_task task) {
+  if (dead_) return false;
+  task(*runner_);
+  return true;
 }
 
 bool turned_engine_driver::turn() {

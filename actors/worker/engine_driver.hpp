@@ -13,6 +13,8 @@
 
 namespace troupe {
 
+using engine_task = std::function<void(engine_runner& runner)>;
+
 class engine_driver {
  public:
   using listener = std::function<void(engine_report)>;
@@ -21,6 +23,8 @@ class engine_driver {
   /// False when the queue to the engine is full: the request was not taken.
   virtual bool add(generation_request request) = 0;
   virtual void remove(request_id request) = 0;
+  /// Runs a task where the engine is, between two steps. False when the queue to the engine is full: it will not run.
+  virtual bool run(engine_task task) = 0;
 };
 
 class threaded_engine_driver final : public engine_driver {
@@ -32,10 +36,11 @@ class threaded_engine_driver final : public engine_driver {
 
   bool add(generation_request request) override;
   void remove(request_id request) override;
+  bool run(engine_task task) override;
 
  private:
-  using command = std::variant<generation_request, request_id>;
-  void run();
+  using command = std::variant<generation_request, request_id, engine_task>;
+  void turn();
 
   std::unique_ptr<engine_runner> runner_;
   listener report_;
@@ -49,6 +54,7 @@ class turned_engine_driver final : public engine_driver {
 
   bool add(generation_request request) override;
   void remove(request_id request) override;
+  bool run(engine_task task) override;
   /// One turn. False when there was nothing to do.
   bool turn();
 

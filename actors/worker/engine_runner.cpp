@@ -41,17 +41,57 @@ void engine_runner::add(generation_request request) {
 void engine_runner::remove(request_id request) {
   const auto found = by_request_.find(request);
   if (found == by_request_.end()) return;
-  engine_->remove(found->second);
-  sequences_.erase(found->second);
-  by_request_.erase(found);
+  forget(request);
   request_progress progress;
   progress.request = request;
   progress.reason = finish_reason::cancelled;
   report_.progress.push_back(std::move(progress));
 }
 
+std::optional<sequence_id> engine_runner::find(request_id request) const {
+  const auto found = by_request_.find(request);
+  return found == by_request_.end() ? std::nullopt : std::optional(found->second);
+}
+
+result<> engine_runner::pause(request_id request) {
+  const auto sequence = find(request);
+  if (!sequence) return make_error(errc::not_found, "The request is not here (any more).");
+  auto& of = sequences_.at(*sequence);
+  if (std::exchange(of.paused, true)) return {};
+  ++n_paused_;
+  return engine_->transfer()->pause(*sequence);
+}
+
+result<> engine_runner::resume(request_id request) {
+  const auto sequence = find(request);
+  if (!sequence) return make_error(errc::not_found, "The request is not here (any more).");
+  auto& of = sequences_.at(*sequence);
+  if (!std::exchange(of.paused, false)) return {};
+  --n_paused_;
+  return engine_->transfer()->resume(*sequence);
+}
+
+void engine_runner::adopt(request_id request, sequence_id sequence, std::int32_t priority) {
+  sequences_.emplace(sequence, running{request, priority});
+  by_request_.emplace(request, sequence);
+}
+
+void engine_runner::forget(request_id request) {
+  const auto sequence = find(request);
+  if (!sequence) return;
+  engine_->remove(*sequence);
+  erase(*sequence);
+}
+
+void engine_runner::erase(sequence_id sequence) {
+  const auto found = sequences_.find(sequence);
+  if (found->second.paused) --n_paused_;
+  by_request_.erase(found->second.request);
+  sequences_.erase(found);
+}
+
 engine_report engine_runner::turn() {
-  if (!sequences_.empty()) {
+  if (can_step()) {
     TROUPE_ASSERT(!failpoint("engine.step"), "failpoint engine.step");
     collect(engine_->step(make_plan()));
   }
@@ -71,7 +111,7 @@ step_plan engine_runner::make_plan() {
   const auto plan = policy_->plan(view_, {.block_tokens = status.block_tokens,
                                           .blocks_free = status.blocks_free,
                                           .max_batched_tokens = status.max_batched_tokens,
-                                          .max_sequences = status.max_sequences,
+                                          .max_sequences = status.max_sequences - status.sequences_in_transfer,
                                           .interleaved_prefill_tokens = interleaved_prefill_tokens_,
                                           .attention_context = status.attention_context,
                                           .row_cost = status.row_cost});
@@ -94,10 +134,7 @@ void engine_runner::collect(std::vector<sequence_output> outputs) {
     progress.reason = output.reason;
     progress.usage = output.usage;
     progress.failure = std::move(output.failure);
-    if (output.reason != finish_reason::unfinished) {
-      by_request_.erase(found->second.request);
-      sequences_.erase(found);
-    }
+    if (output.reason != finish_reason::unfinished) erase(found->first);
     report_.progress.push_back(std::move(progress));
   }
 }

@@ -5,8 +5,10 @@
 #include "actors/worker/engine_report.hpp"
 #include "policies/batching.hpp"
 #include "runtime/engine/engine.hpp"
+#include "runtime/engine/kv_transfer.hpp"
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -22,8 +24,21 @@ class engine_runner {
   /// Ends a request with finish_reason::cancelled, reported by the next turn. Unknown ids are ignored.
   void remove(request_id request);
 
+  // For relocation. The engine's transfer(), or nullptr; the sequences it knows are named by find().
+  kv_transfer* transfer() { return engine_->transfer(); }
+  std::optional<sequence_id> find(request_id request) const;
+  /// Takes a sequence out of the steps, and back in.
+  result<> pause(request_id request);
+  result<> resume(request_id request);
+  /// A sequence that arrived and was committed: it is a request like the others from now on.
+  void adopt(request_id request, sequence_id sequence, std::int32_t priority);
+  /// Ends a request without a word: somebody else has it.
+  void forget(request_id request);
+  /// Gives up a sequence that is arriving.
+  void abandon(sequence_id arriving) { engine_->remove(arriving); }
+
   /// True when a turn has something to do or to report.
-  bool has_work() const { return !sequences_.empty() || !report_.progress.empty(); }
+  bool has_work() const { return can_step() || !report_.progress.empty(); }
 
   /// One step of the engine, if there is anything to compute, and all that is to be reported since the last turn.
   engine_report turn();
@@ -32,7 +47,11 @@ class engine_runner {
   struct running {
     request_id request;
     std::int32_t priority = 0;
+    bool paused = false;
   };
+
+  bool can_step() const { return sequences_.size() > n_paused_; }
+  void erase(sequence_id sequence);
 
   step_plan make_plan();
   void collect(std::vector<sequence_output> outputs);
@@ -44,6 +63,7 @@ class engine_runner {
   std::uint32_t interleaved_prefill_tokens_;
   std::unordered_map<sequence_id, running> sequences_;
   std::unordered_map<request_id, sequence_id> by_request_;
+  std::size_t n_paused_ = 0;
   engine_report report_;
   std::vector<policies::batch_sequence> view_;  // reused by make_plan
 };

@@ -1,5 +1,7 @@
 #include "actors/worker/worker.hpp"
 
+#include "actors/worker/arrivals.hpp"
+#include "actors/worker/departures.hpp"
 #include "base/failpoint.hpp"
 #include "runtime/observe/log.hpp"
 
@@ -7,8 +9,6 @@
 
 namespace troupe {
 namespace {
-
-using worker_pointer = caf::stateful_actor<worker_state>*;
 
 request_ended ended(const request_progress& progress, epoch of) {
   request_ended message;
@@ -38,6 +38,33 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
   self->send(scheduler, end);
 }
 
+/// False when the request is here already, or refused.
+bool assign(worker_pointer self, const worker_config& config, assign_request& assigned, const caf::actor& gateway) {
+  const request_id id = assigned.request.id;
+  auto& assignments = self->state.assignments;
+  const auto [at, fresh] = assignments.try_emplace(id, worker_state::assignment{assigned.epoch, gateway});
+  if (!fresh) {
+    // Of an older incarnation: it was thought lost while it was on its way here. Of the same: an echo.
+    if (incarnation(at->second.epoch) >= incarnation(assigned.epoch)) return false;
+    at->second = {assigned.epoch, gateway};
+    self->state.driver->run([id](engine_runner& runner) { runner.forget(id); });
+  }
+  if (self->state.driver->add(std::move(assigned.request))) return true;
+  request_progress refused;
+  refused.request = id;
+  refused.reason = finish_reason::failed;
+  refused.failure = make_error(errc::overloaded, "The worker's queue is full; try again later.");
+  pass_on(self, config.scheduler, std::move(refused));
+  return false;
+}
+
+void drop(worker_pointer self, const cancel_request& cancel) {
+  const auto found = self->state.assignments.find(cancel.request);
+  if (found == self->state.assignments.end()) return;
+  if (cancel.epoch != epoch{} && found->second.epoch != cancel.epoch) return;
+  self->state.driver->remove(cancel.request);
+}
+
 }  // namespace
 
 caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_config config) {
@@ -54,20 +81,18 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
   }
   self->state.driver = *std::move(driver);
 
+  self->set_down_handler([=](const caf::down_msg& down) {
+    lose_target(self, config, down.source);
+    lose_source(self, config, down.source);
+  });
+  const auto sender = [self] { return caf::actor_cast<caf::actor>(self->current_sender()); };
   return {
-      [=](assign_request& assigned, const caf::actor& gateway) {
+      [=](assign_request& assigned, const caf::actor& gateway) { assign(self, config, assigned, gateway); },
+      [=](assign_request& assigned, const caf::actor& gateway, const caf::actor& decode_worker) {
         const request_id id = assigned.request.id;
-        auto& assignments = self->state.assignments;
-        // A newer epoch exists only after its worker died, so a second assignment here is an echo of the first.
-        if (!assignments.try_emplace(id, worker_state::assignment{assigned.epoch, gateway}).second) return;
-        if (self->state.driver->add(std::move(assigned.request))) return;
-        request_progress refused;
-        refused.request = id;
-        refused.reason = finish_reason::failed;
-        refused.failure = make_error(errc::overloaded, "The worker's queue is full; try again later.");
-        pass_on(self, config.scheduler, std::move(refused));
+        if (assign(self, config, assigned, gateway)) depart(self, config, id, decode_worker, true);
       },
-      [=](const cancel_request& cancel) { self->state.driver->remove(cancel.request); },
+      [=](const cancel_request& cancel) { drop(self, cancel); },
       [=](engine_report& report) {
         for (auto& progress : report.progress)
           pass_on(self, config.scheduler, std::move(progress));
@@ -77,7 +102,25 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
           return;
         }
         self->send(config.scheduler, report.load);
+        continue_hand_offs(self, config);
       },
+      [=](const worker_task& task) { task.run(self); },
+      [=](const relocate_request& relocate, const caf::actor& target) {
+        depart(self, config, relocate.request, target, false);
+      },
+      [=](const offer_relocation& offer, const caf::actor& gateway) {
+        take_offer(self, config, offer, sender(), gateway);
+      },
+      [=](const relocation_accepted& accepted) { take_accepted(self, config, accepted); },
+      [=](const relocation_refused& refused) { take_refused(self, config, refused); },
+      [=](const commit_relocation& commit) { take_commit(self, config, commit); },
+      [=](const relocation_done& done) { take_done(self, done); },
+      [=](const abort_relocation& abort) {
+        take_departure_abort(self, config, abort);
+        take_arrival_abort(self, config, abort);
+      },
+      [=](const relocation_late& late) { take_departure_timeout(self, config, late); },
+      [=](const arrival_late& late) { take_arrival_timeout(self, config, late); },
   };
 }
 

@@ -173,6 +173,7 @@ class stage {
     }
     bool add(generation_request request) override { return driver_.add(std::move(request)); }
     void remove(request_id request) override { driver_.remove(request); }
+    bool run(engine_task task) override { return driver_.run(std::move(task)); }
 
     stage& owner_;
     worker_id id_;
