@@ -6,6 +6,7 @@
 #include "actors/worker/engine_factory.hpp"
 #include "base/signal_box.hpp"
 #include "runtime/observe/log.hpp"
+#include "transport/ucx/socket_address.hpp"
 
 #include <utility>
 
@@ -48,13 +49,15 @@ struct worker_node::implementation {
           caf::anon_send(asking, registry_missing{registry.error().message});
       });
     };
-    config.start_workers = [engines = engines, roles = introduction.roles, bulk = make_bulk_port(*bridge)](
-                               caf::local_actor* parent, worker_id id, const caf::actor& scheduler) {
+    config.start_workers = [engines = engines, roles = introduction.roles, bulk = make_bulk_port(*bridge),
+                            stages = options.worker.relocation_stages](caf::local_actor* parent, worker_id id,
+                                                                       const caf::actor& scheduler) {
       supervisor_config supervising;
       supervising.scheduler = scheduler;
       supervising.first_worker = id;
       supervising.roles = roles;
       supervising.bulk = bulk;
+      supervising.relocation_stages = stages;
       supervising.make_driver = [engines](worker_id worker, engine_driver::listener report) {
         return engines->make_driver(worker, std::move(report));
       };
@@ -96,8 +99,11 @@ result<std::unique_ptr<worker_node>> worker_node::start(const worker_node_option
 
   // Other workers send K and V here, so a node listens even when nobody asked for an address.
   auto cluster = options.cluster;
-  if (cluster.listen.empty())
-    cluster.listen = (transport::is_loopback(head->host) ? "127.0.0.1" : "0.0.0.0") + std::string(":0");
+  if (cluster.listen.empty()) {
+    const auto host = transport::find_local_host_towards(*head);
+    if (!host) return make_error(host.error().code, host.error().message, "join");
+    cluster.listen = to_string(transport::address{*host, 0});
+  }
   auto cast = cast_system::make_networked(cluster);
   if (!cast) return cast.error();
   made->cast = *std::move(cast);

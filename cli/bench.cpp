@@ -31,6 +31,7 @@ constexpr benchmark benchmarks[] = {
     {"kernels", "The kernels against what one core can read and multiply.", bench::kernel_tables},
     {"tokenizer", "How fast text becomes tokens.", bench::tokenizing},
     {"structured-output", "What it costs to hold answers to JSON schemas.", bench::structured_output},
+    {"migration", "How long a stream stands still while its request moves to another worker.", bench::migration},
     {"transport", "Messages and memory between two processes, against CAF's own network and UCX alone.",
      bench::transporting, false},
 };
@@ -49,7 +50,7 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   verb.add_option("MODEL", arguments.model, "A GGUF file or the name of a pulled model.")->capture_default_str();
   verb.add_option("--threads,-t", options.threads, "Threads that compute; 0: one for each processor.");
   verb.add_option("--kernels", options.isa, "Instruction set; not set: the best.");
-  verb.add_option("--repeats", options.repeats, "Times each row of engine is measured.")->capture_default_str();
+  verb.add_option("--repeats", options.repeats, "Times each row of engine and transport is measured.")->capture_default_str();
   verb.add_option("--decode-tokens", options.decode_tokens, "Tokens drawn in each decoding row of engine.")
       ->capture_default_str();
   verb.add_option("--only", options.only, "The rows of engine whose name has this.");

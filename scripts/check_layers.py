@@ -20,8 +20,8 @@ ALLOWED = {
     "transport": ["base"],
     "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors"],
     "include": ["base", "kernels", "runtime", "policies", "actors", "troupe"],
-    "bench": ["base", "kernels", "runtime", "policies", "transport", "actors"],
-    "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "simulator", "bench", "troupe"],
+    "bench": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols"],
+    "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols", "simulator", "bench", "troupe"],
     "examples": ["troupe"],
 }
 # What rooms that only compute must never see, whatever the include path offers.

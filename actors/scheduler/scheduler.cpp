@@ -73,24 +73,31 @@ std::size_t count_waiting(const scheduler_state& state) {
   return waiting;
 }
 
-/// Where the decoding of a request goes that this worker prefills; nullopt when the worker decodes it itself, because
-/// it may or because nobody else can.
+/// Who can take a request in a role: the workers that are for it or, when there is none, all: rather slowly than not.
+std::vector<policies::dispatch_worker> able_workers(const scheduler_state& state, std::uint8_t role) {
+  std::vector<policies::dispatch_worker> able;
+  for (const std::uint8_t wanted : {role, worker_role::both}) {
+    for (const auto& [id, worker] : state.workers)
+      if (worker.reported && !worker.draining && (worker.roles & wanted) != 0) able.push_back(worker.load);
+    if (!able.empty()) break;
+  }
+  return able;
+}
+
+/// Where the decoding of a request goes that this worker prefills; nullopt when the worker decodes it itself, because it
+/// may or because nobody else can.
 std::optional<worker_id> find_decode_worker(const scheduler_state& state, worker_id prefills) {
   if ((state.workers.at(prefills).roles & worker_role::decode) != 0) return std::nullopt;
-  std::vector<policies::dispatch_worker> loads;
-  for (const auto& [id, worker] : state.workers)
-    if (worker.reported && !worker.draining && (worker.roles & worker_role::decode) != 0) loads.push_back(worker.load);
-  return state.config.dispatch->choose({}, loads, state.turn);
+  const auto chosen = state.config.dispatch->choose({}, able_workers(state, worker_role::decode), state.turn);
+  const bool decodes = chosen && (state.workers.at(*chosen).roles & worker_role::decode) != 0;
+  return decodes ? chosen : std::nullopt;
 }
 
 // Hands out the queue's front for as long as some worker has room.
 void dispatch(scheduler_pointer self) {
   auto& state = self->state;
   while (!state.queue.empty()) {
-    std::vector<policies::dispatch_worker> loads;
-    for (const auto& [id, worker] : state.workers)
-      if (worker.reported && !worker.draining && (worker.roles & worker_role::prefill) != 0)
-        loads.push_back(worker.load);
+    const auto loads = able_workers(state, worker_role::prefill);
     const request_id id = state.queue.begin()->id;
     auto& entry = state.requests.at(id);
     const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, loads, state.turn);

@@ -21,6 +21,7 @@ struct supervisor_config {
   worker_id first_worker{};  // the others follow
   std::uint8_t roles = worker_role::both;
   std::shared_ptr<bulk_port> bulk{};  // nullptr: requests stay where they are
+  std::uint32_t relocation_stages = 3;
   std::uint32_t max_restarts = 5;
   std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds first_backoff{50};  // doubles with each restart within the window

@@ -12,7 +12,6 @@ namespace {
 
 // A stage of so few blocks is worth no further one: it is copied within the pause.
 constexpr std::size_t last_stage_blocks = 1;
-constexpr std::uint32_t max_stages = 3;
 // Positions reserved beyond the known ones: what is drawn while blocks are copied.
 constexpr std::uint32_t reserve_ahead = 64;
 
@@ -169,7 +168,7 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
         still->sending = false;
         const std::size_t n_blocks = outcome.hold->blocks.size();
         if (outcome.prefilled) ++still->n_stages;
-        const bool last = outcome.prefilled && (n_blocks <= last_stage_blocks || still->n_stages > max_stages);
+        const bool last = outcome.prefilled && (n_blocks <= last_stage_blocks || still->n_stages > config.relocation_stages);
         if (n_blocks == 0 || last) {
           release_hold(again, outcome.hold->id);
           if (last) copy_rest(again, config, id);

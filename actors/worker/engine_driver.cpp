@@ -11,7 +11,8 @@ namespace {
 // Adds and removals on their way to the engine. The scheduler keeps far below this; past it a worker refuses.
 constexpr std::size_t command_capacity = 4096;
 
-// A turn whose exceptions (broken assertions, exhausted memory) become the report of a dead engine.
+}  // namespace
+
 engine_report guarded_turn(engine_runner& runner) {
   try {
     return runner.turn();
@@ -21,8 +22,6 @@ engine_report guarded_turn(engine_runner& runner) {
     return report;
   }
 }
-
-}  // namespace
 
 threaded_engine_driver::threaded_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
     : runner_(std::move(runner)), report_(std::move(report)), commands_(command_capacity), thread_([this] { turn(); }) {

@@ -15,6 +15,9 @@ namespace troupe {
 
 using engine_task = std::function<void(engine_runner& runner)>;
 
+/// A turn whose exceptions (broken assertions, exhausted memory) become the report of a dead engine.
+engine_report guarded_turn(engine_runner& runner);
+
 class engine_driver {
  public:
   using listener = std::function<void(engine_report)>;

@@ -20,6 +20,7 @@ struct worker_options {
   bool enable_prefix_caching = true;
   std::uint32_t num_speculative_tokens = 8;  // guessed ahead by prompt lookup where that pays; 0: none
   std::string scheduler = "fcfs";            // local order
+  std::uint32_t relocation_stages = 3;       // copies of K and V before a request that moves is paused; 0: pause first
 };
 
 }  // namespace troupe

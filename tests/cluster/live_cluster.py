@@ -64,8 +64,11 @@ class Cluster:
             self.nodes[name].wait_for("joined number")
         return self.nodes[name]
 
+    def status_command(self):
+        return [self.troupe, "status", "--join", self.address, "--json"]
+
     def status(self):
-        out = subprocess.run([self.troupe, "status", "--join", self.address, "--json"], capture_output=True, text=True, timeout=20)
+        out = subprocess.run(self.status_command(), capture_output=True, text=True, timeout=20)
         assert out.returncode == 0, out.stderr
         return json.loads(out.stdout)
 
