@@ -19,7 +19,7 @@ result<std::shared_ptr<const transport::cluster_secret>> load_secret(const clust
   using secret_pointer = std::shared_ptr<const transport::cluster_secret>;
   if (!options.secret_file.empty()) {
     auto secret = transport::read_cluster_secret(options.secret_file);
-    if (!secret) return secret.error();
+    if (!secret) return make_error(secret.error().code, secret.error().message, "cluster-secret-file");
     return secret_pointer(std::make_shared<const transport::cluster_secret>(*std::move(secret)));
   }
   for (const auto& [flag, text] : {std::pair{"cluster-listen", options.listen}, std::pair{"join", options.join}}) {

@@ -110,7 +110,7 @@ struct local_submit {
               add(cluster_joined) add(join_refused) add(leave_cluster) add(drain_node) add(stop_node)                \
                   add(members_changed) add(ask_status) add(command_done) add(relocate_request) add(offer_relocation) \
                       add(relocation_accepted) add(relocation_refused) add(commit_relocation) add(relocation_done)   \
-                          add(abort_relocation) add(request_taken)
+                          add(abort_relocation) add(request_taken) add(request_given)
 #define TROUPE_LOCAL_MESSAGES(add)                                                                       \
   add(deadline_passed) add(resubmit_request) add(start_worker) add(drain_worker) add(search_registry)    \
       add(registry_found) add(registry_missing) add(join_unanswered) add(stop_head) add(relocation_late) \

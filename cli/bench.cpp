@@ -50,7 +50,8 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   verb.add_option("MODEL", arguments.model, "A GGUF file or the name of a pulled model.")->capture_default_str();
   verb.add_option("--threads,-t", options.threads, "Threads that compute; 0: one for each processor.");
   verb.add_option("--kernels", options.isa, "Instruction set; not set: the best.");
-  verb.add_option("--repeats", options.repeats, "Times each row of engine and transport is measured.")->capture_default_str();
+  verb.add_option("--repeats", options.repeats, "Times each row of engine and transport is measured.")
+      ->capture_default_str();
   verb.add_option("--decode-tokens", options.decode_tokens, "Tokens drawn in each decoding row of engine.")
       ->capture_default_str();
   verb.add_option("--only", options.only, "The rows of engine whose name has this.");

@@ -10,6 +10,7 @@ extern char** environ;
 namespace troupe::cli {
 
 result<> child_process::start() {
+  restart_at_ = {};
   std::vector<char*> arguments;
   for (auto& argument : command_)
     arguments.push_back(argument.data());
@@ -39,11 +40,13 @@ void child_process::kill() {
   if (running()) ::kill(pid_, SIGKILL);
 }
 
-bool child_process::may_restart(std::chrono::steady_clock::time_point now, std::size_t limit,
-                                std::chrono::seconds window) {
+bool child_process::plan_restart(std::chrono::steady_clock::time_point now, std::size_t limit,
+                                 std::chrono::seconds window) {
   while (!restarts_.empty() && now - restarts_.front() > window)
     restarts_.pop_front();
   if (restarts_.size() >= limit) return false;
+  constexpr std::chrono::milliseconds first_backoff{50};
+  restart_at_ = now + first_backoff * (1 << restarts_.size());
   restarts_.push_back(now);
   return true;
 }

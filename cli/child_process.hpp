@@ -31,14 +31,18 @@ class child_process {
   /// To be told when waitpid() has returned its pid.
   void ended() { pid_ = 0; }
 
-  /// Whether it may be started once more: at most `limit` times within `window`. Counts when it may.
-  bool may_restart(std::chrono::steady_clock::time_point now, std::size_t limit, std::chrono::seconds window);
+  /// Has it started once more, the later the more often: false when it was so `limit` times within `window`.
+  bool plan_restart(std::chrono::steady_clock::time_point now, std::size_t limit, std::chrono::seconds window);
+  bool restart_due(std::chrono::steady_clock::time_point now) const {
+    return !running() && restart_at_ != std::chrono::steady_clock::time_point{} && now >= restart_at_;
+  }
 
  private:
   std::string name_;
   std::vector<std::string> command_;
   pid_t pid_ = 0;
   std::deque<std::chrono::steady_clock::time_point> restarts_;
+  std::chrono::steady_clock::time_point restart_at_{};
 };
 
 }  // namespace troupe::cli

@@ -18,4 +18,9 @@ int fail(const error& failure) {
   }
 }
 
+int fail_to_start(const error& failure) {
+  const int code = fail(failure);
+  return failure.param.empty() ? code : exit_configuration;
+}
+
 }  // namespace troupe::cli

@@ -13,5 +13,7 @@ inline constexpr int exit_configuration = 78;  // EX_CONFIG
 
 /// Prints the error to stderr and says with which code to leave.
 int fail(const error& failure);
+/// The same for a server that does not start: what names a setting is a matter of configuration.
+int fail_to_start(const error& failure);
 
 }  // namespace troupe::cli

@@ -47,7 +47,8 @@ std::string quote(const std::string& word) {
 std::vector<std::string> over_ssh(const launch_settings& settings, const std::string& host,
                                   const std::vector<std::string>& command) {
   // With a terminal of its own the remote process ends with the connection.
-  std::vector<std::string> words{settings.ssh, "-tt", "-o", "BatchMode=yes", host, "--"};
+  std::vector<std::string> words = settings.ssh;
+  words.insert(words.end(), {"-tt", "-o", "BatchMode=yes", host, "--"});
   std::string line;
   for (const auto& word : command)
     line += (line.empty() ? "" : " ") + quote(word);

@@ -30,8 +30,9 @@ struct launch_settings {
   std::string model;
   std::string head_address;               // HOST:PORT of the head's transport
   std::vector<std::string> shared_flags;  // for the head and for all nodes
-  std::string ssh = "ssh";
-  std::uint32_t processors = 1;  // of this host
+  std::vector<std::string> ssh{"ssh"};    // the command and its own options
+  std::uint32_t threads = 0;              // of a worker whose host does not say; 0: see launch_host
+  std::uint32_t processors = 1;           // of this host
 };
 
 struct launch_process {

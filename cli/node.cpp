@@ -42,8 +42,7 @@ int run_node(const node_arguments& arguments) {
   node_options.cluster = options->node.cluster;
   const sigset_t stop_signals = block_stop_signals();
   const auto running = worker_node::start(node_options);
-  if (!running)
-    return fail(running.error()), running.error().param == "cluster-secret-file" ? exit_configuration : exit_failed;
+  if (!running) return fail_to_start(running.error());
   log(log_level::info, "node", "started", {{"name", (*running)->name()}, {"head", node_options.cluster.join}});
   for (;;) {
     if (const int signal = take_stop_signal(stop_signals, std::chrono::milliseconds(500)); signal > 0) {

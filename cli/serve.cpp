@@ -118,7 +118,7 @@ int serve(const serve_arguments& arguments) {
   const sigset_t stop_signals = block_stop_signals();
 
   auto running = node::start(options->node);
-  if (!running) return fail(running.error());
+  if (!running) return fail_to_start(running.error());
   openai::endpoint_options endpoint_options;
   endpoint_options.api_keys = options->api_keys;
   endpoint_options.allowed_origins = options->allowed_origins;

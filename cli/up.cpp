@@ -15,6 +15,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -37,6 +38,7 @@ struct up_arguments {
   std::string model;
   std::string file;
   std::string hostfile;
+  std::string ssh = "ssh";
   std::uint32_t local = 0;
 };
 
@@ -59,13 +61,18 @@ result<std::vector<launch_host>> find_hosts(const up_arguments& arguments) {
                     "Say which workers to start: --local N, --hostfile FILE or -f cluster.toml with [[node]] tables.");
 }
 
+std::vector<std::string> split_words(const std::string& text) {
+  std::istringstream words(text);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
 /// What was said on the command line, said again; less what each process is told by itself.
 std::vector<std::string> shared_flags(const up_arguments& arguments) {
   std::vector<std::string> words;
   if (!arguments.file.empty()) words.insert(words.end(), {"--config", arguments.file});
   for (const auto& [flag, value] : arguments.flags.all()) {
-    if (flag == "model" || flag == "cluster-listen" || flag == "join" || flag == "roles" || flag == "node-name")
-      continue;
+    constexpr std::string_view told_apart[] = {"model", "cluster-listen", "join", "roles", "node-name", "threads"};
+    if (std::ranges::find(told_apart, flag) != std::end(told_apart)) continue;
     const auto known = std::ranges::find(all_settings(), std::string_view(flag), &setting::flag);
     if (known->kind == setting_kind::flag)
       words.push_back((value == "true" ? "--" : "--no-") + flag);
@@ -102,8 +109,17 @@ class cluster_processes {
         return false;
       }
       if (in_order) continue;  // an operator's `down`
-      restart(*found);
+      const bool misunderstood =
+          WIFEXITED(status) && (WEXITSTATUS(status) == exit_usage || WEXITSTATUS(status) == exit_configuration);
+      if (misunderstood || !found->plan_restart(steady_clock::now(), max_restarts, restart_window))
+        log(log_level::error, "up",
+            found->name() + (misunderstood ? " cannot be started" : " ended too often and stays down"));
+      else
+        log(log_level::warning, "up", found->name() + " ended and is started again");
     }
+    for (auto& child : children_)
+      if (child.restart_due(steady_clock::now()))
+        if (auto started = child.start(); !started) log(log_level::error, "up", started.error().message);
     return true;
   }
 
@@ -122,15 +138,6 @@ class cluster_processes {
   std::size_t workers() const { return children_.size() - 1; }
 
  private:
-  void restart(child_process& child) {
-    if (!child.may_restart(steady_clock::now(), max_restarts, restart_window)) {
-      log(log_level::error, "up", child.name() + " ended too often and stays down");
-      return;
-    }
-    log(log_level::warning, "up", child.name() + " ended and is started again");
-    if (auto started = child.start(); !started) log(log_level::error, "up", started.error().message);
-  }
-
   /// Until at most so many are left.
   void wait_until(steady_clock::time_point end, std::size_t left) {
     const auto n_running = [&] {
@@ -183,6 +190,8 @@ int run_up(const up_arguments& arguments) {
   settings.model = options->model;
   settings.head_address = options->node.cluster.listen.empty() ? default_head : options->node.cluster.listen;
   settings.shared_flags = shared_flags(arguments);
+  settings.threads = options->node.threads;
+  settings.ssh = split_words(arguments.ssh);
   settings.processors = std::max(1u, std::thread::hardware_concurrency());
   const sigset_t stop_signals = block_stop_signals();
   cluster_processes processes(plan_launch(settings, *hosts));
@@ -210,6 +219,8 @@ void add_up_verb(CLI::App& app, int& exit_code) {
   verb->add_option("MODEL", arguments->model, "A GGUF file or the name of a pulled model, the same on every host.");
   verb->add_option("--config,-f", arguments->file, "A configuration file; its [[node]] tables name the workers.");
   verb->add_option("--local", arguments->local, "Start N workers on this machine.")->check(CLI::Range(1, 256));
+  verb->add_option("--ssh", arguments->ssh, "The command that starts a process on another host, with its options.")
+      ->capture_default_str();
   verb->add_option("--hostfile", arguments->hostfile, "Lines `host slots=N`: start workers there over ssh.");
   arguments->flags.add_to(*verb);
   verb->callback([arguments, &exit_code] { exit_code = run_up(*arguments); });

@@ -59,6 +59,7 @@ void serve(member_pointer self, const member_config& config, const cluster_joine
 void refuse(member_pointer self, const member_config& config, const join_refused& refused) {
   if (!apply(self, refused.for_good ? member_event::refused_for_good : member_event::refused)) return;
   log(refused.for_good ? log_level::error : log_level::warning, "member", "refused: " + refused.reason);
+  self->demonitor(self->state.registry);
   if (refused.for_good) return leave_for_good(self, config, refused.reason);
   search_later(self, config);
 }

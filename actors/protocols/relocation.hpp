@@ -14,6 +14,7 @@
 //      |                    |                                        |--- request_taken -------->|
 //      |                    |<-- relocation_done --------------------|--- token_chunk ---------->|
 //      |                    | forgets the request                    |
+//      |                    |--- request_given ----------------------------------------------->|
 //
 //   either side, until then: abort_relocation; the request stays with the source, which goes on
 //
@@ -119,6 +120,14 @@ struct request_taken {
   worker_id worker;
 };
 TROUPE_FIELDS(request_taken, request, epoch, worker)
+
+/// The old owner -> scheduler, with the new owner's handle as second element, when it hears that it is done: should the
+/// new one be lost before its own word arrives, nobody else would know.
+struct request_given {
+  request_id request;
+  troupe::epoch epoch;  // of the new owner
+};
+TROUPE_FIELDS(request_given, request, epoch)
 
 // Epochs: the upper half counts incarnations, the lower one owners within an incarnation.
 

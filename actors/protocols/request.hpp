@@ -73,7 +73,8 @@ struct request_ended {
   std::string param;
 };
 
-/// gateway -> scheduler -> worker. With an epoch other than 0: only if the worker has it in this epoch.
+/// gateway -> scheduler -> worker. With an epoch other than 0, from the scheduler: somebody else owns it; the worker
+/// drops it without a word, if it has it in this epoch.
 struct cancel_request {
   request_id request;
   troupe::epoch epoch;

@@ -226,44 +226,72 @@ void take_report(scheduler_pointer self, const load_report& report) {
   publish(self);
 }
 
+using request_place = std::map<request_id, request_entry>::iterator;
+
+/// Whoever had it is gone. What follows it.
+request_place lose_request(scheduler_pointer self, request_place lost) {
+  auto& [id, entry] = *lost;
+  const bool somebody_waits = entry.state == request_state::assigned;
+  apply(self->state, id, entry, request_event::worker_down);
+  if (somebody_waits) self->send(entry.gateway, request_lost{id, entry.epoch});
+  return self->state.requests.erase(lost);
+}
+
 void lose_worker(scheduler_pointer self, worker_id worker) {
   auto& state = self->state;
   state.workers.erase(worker);
   log(log_level::warning, "scheduler", "worker " + std::to_string(worker.value) + " is gone");
   for (auto it = state.requests.begin(); it != state.requests.end();) {
-    auto& [id, entry] = *it;
-    if (entry.state == request_state::queued || entry.worker != worker) {
-      ++it;
-      continue;
-    }
-    const bool somebody_waits = entry.state == request_state::assigned;
-    apply(state, id, entry, request_event::worker_down);
-    if (somebody_waits) self->send(entry.gateway, request_lost{id, entry.epoch});
-    it = state.requests.erase(it);
+    const auto& entry = it->second;
+    const bool is_lost = entry.state != request_state::queued && entry.worker == worker;
+    it = is_lost ? lose_request(self, it) : std::next(it);
   }
   publish(self);
 }
 
-/// Of two workers that both say they have a request, the one with the higher epoch has it.
+/// The request, if a worker has it and a later owner of the same incarnation is `of`.
+request_entry* find_older(scheduler_state& state, request_id request, epoch of) {
+  const auto found = state.requests.find(request);
+  const bool older = found != state.requests.end() && found->second.state != request_state::queued &&
+                     incarnation(found->second.epoch) == incarnation(of) && found->second.epoch < of;
+  return older ? &found->second : nullptr;
+}
+
+/// Of two workers that both say they have a request, the one with the higher epoch has it; the other one stops.
 void take_over(scheduler_pointer self, const request_taken& taken) {
   auto& state = self->state;
   const auto worker = state.workers.find(taken.worker);
   if (worker == state.workers.end()) return;
-  const auto found = state.requests.find(taken.request);
-  const bool newer = found != state.requests.end() && found->second.state == request_state::assigned &&
-                     incarnation(found->second.epoch) == incarnation(taken.epoch) && found->second.epoch < taken.epoch;
-  if (!newer) return self->send(worker->second.handle, cancel_request{taken.request, taken.epoch});
-  auto& entry = found->second;
-  if (const auto before = state.workers.find(entry.worker);
-      before != state.workers.end() && entry.worker != taken.worker) {
+  request_entry* const entry = find_older(state, taken.request, taken.epoch);
+  if (entry == nullptr) {
+    const auto known = state.requests.find(taken.request);
+    const bool known_already = known != state.requests.end() && known->second.epoch == taken.epoch;
+    if (!known_already) self->send(worker->second.handle, cancel_request{taken.request, taken.epoch});
+    return;
+  }
+  if (const auto before = state.workers.find(entry->worker);
+      before != state.workers.end() && entry->worker != taken.worker) {
     before->second.load.requests -= std::min(1u, before->second.load.requests);
     ++worker->second.load.requests;
+    self->send(before->second.handle, cancel_request{taken.request, entry->epoch});
   }
-  entry.worker = taken.worker;
-  entry.epoch = taken.epoch;
-  if (entry.state == request_state::cancelling)
-    self->send(worker->second.handle, cancel_request{taken.request, taken.epoch});
+  entry->worker = taken.worker;
+  entry->epoch = taken.epoch;
+  if (entry->state == request_state::cancelling) self->send(worker->second.handle, cancel_request{taken.request, {}});
   dispatch(self);
+}
+
+/// The old owner says who has a request now. Should the new one be gone, nobody has it.
+void take_given(scheduler_pointer self, const request_given& given, const caf::actor& new_owner) {
+  auto& state = self->state;
+  request_entry* const entry = find_older(state, given.request, given.epoch);
+  if (entry == nullptr) return;
+  const auto worker = std::find_if(state.workers.begin(), state.workers.end(),
+                                   [&](const auto& other) { return other.second.handle == new_owner; });
+  if (worker != state.workers.end()) return take_over(self, {given.request, given.epoch, worker->first});
+  if (const auto before = state.workers.find(entry->worker); before != state.workers.end())
+    before->second.load.requests -= std::min(1u, before->second.load.requests);
+  lose_request(self, state.requests.find(given.request));
 }
 
 command_done migrate(scheduler_pointer self, request_id request, worker_id to) {
@@ -350,6 +378,7 @@ caf::behavior scheduler_actor(caf::stateful_actor<scheduler_state>* self, schedu
       [=](const worker_started& message, const caf::actor& handle) { welcome(self, message, handle); },
       [=](const drain_worker& message) { drain(self, message.worker); },
       [=](const request_taken& message) { take_over(self, message); },
+      [=](const request_given& message, const caf::actor& new_owner) { take_given(self, message, new_owner); },
       [=](const migrate_request& message) { return migrate(self, message.request, message.worker); },
       [=](ask_requests) { return list_requests(self->state); },
       [=](ask_workers) { return describe(self->state); },

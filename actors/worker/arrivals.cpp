@@ -143,7 +143,7 @@ void take_offer(worker_pointer self, const worker_config& config, const offer_re
   a.source = source;
   a.gateway = gateway;
   a.priority = offer.request.objective.priority;
-  self->monitor(source);
+  watch_worker(self, source);
   with_engine(
       self,
       [offer](engine_runner& runner) {

@@ -61,7 +61,8 @@ void reclaim(worker_pointer self, const worker_config& config, relocation_id id,
   const auto ended = apply(self, id, event);
   if (!ended) return;
   const auto found = self->state.assignments.find(ended->request);
-  if (found == self->state.assignments.end()) return;
+  // It may have ended, or have been begun anew.
+  if (found == self->state.assignments.end() || next_owner(found->second.epoch) != ended->committed) return;
   found->second.epoch = next_owner(ended->committed);
   self->send(ended->target, abort_relocation{id, "the source takes it back"});
   self->send(config.scheduler, request_taken{ended->request, found->second.epoch, config.id});
@@ -194,13 +195,13 @@ void depart(worker_pointer self, const worker_config& config, request_id request
   auto& state = self->state;
   const bool under_way = std::any_of(state.departures.begin(), state.departures.end(),
                                      [&](const auto& entry) { return entry.second.request == request; });
-  if (under_way || !config.bulk || !state.assignments.contains(request) || target == self) return;
+  if (under_way || !config.bulk || !target || !state.assignments.contains(request) || target == self) return;
   const relocation_id id{(std::uint64_t{config.id.value} << 32) | ++state.n_departures};
   departure& d = state.departures[id];
   d.request = request;
   d.target = target;
   d.hand_off = hand_off;
-  self->monitor(target);
+  watch_worker(self, target);
   watch(self, config, id, d);
   with_engine(
       self,
@@ -245,10 +246,13 @@ void take_refused(worker_pointer self, const worker_config&, const relocation_re
     log(log_level::debug, "worker", "a relocation is refused: " + refused.reason, {{"request", ended->request.value}});
 }
 
-void take_done(worker_pointer self, const relocation_done& done) {
+void take_done(worker_pointer self, const worker_config& config, const relocation_done& done) {
   const auto ended = apply(self, done.relocation, departure_event::done);
   if (!ended) return;
-  self->state.assignments.erase(ended->request);
+  self->send(config.scheduler, request_given{ended->request, ended->committed}, ended->target);
+  const auto found = self->state.assignments.find(ended->request);
+  if (found == self->state.assignments.end() || next_owner(found->second.epoch) != ended->committed) return;
+  self->state.assignments.erase(found);
   self->state.driver->run([request = ended->request](engine_runner& runner) { runner.forget(request); });
 }
 

@@ -14,7 +14,7 @@ void depart(worker_pointer self, const worker_config& config, request_id request
             bool hand_off);
 void take_accepted(worker_pointer self, const worker_config& config, const relocation_accepted& accepted);
 void take_refused(worker_pointer self, const worker_config& config, const relocation_refused& refused);
-void take_done(worker_pointer self, const relocation_done& done);
+void take_done(worker_pointer self, const worker_config& config, const relocation_done& done);
 /// The target gave up.
 void take_departure_abort(worker_pointer self, const worker_config& config, const abort_relocation& abort);
 void take_departure_timeout(worker_pointer self, const worker_config& config, const relocation_late& late);

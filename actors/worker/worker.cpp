@@ -61,8 +61,11 @@ bool assign(worker_pointer self, const worker_config& config, assign_request& as
 void drop(worker_pointer self, const cancel_request& cancel) {
   const auto found = self->state.assignments.find(cancel.request);
   if (found == self->state.assignments.end()) return;
-  if (cancel.epoch != epoch{} && found->second.epoch != cancel.epoch) return;
-  self->state.driver->remove(cancel.request);
+  if (cancel.epoch == epoch{}) return self->state.driver->remove(cancel.request);
+  // Somebody else owns it by now: an end that this worker reported would be taken for the request's.
+  if (found->second.epoch != cancel.epoch) return;
+  self->state.assignments.erase(found);
+  self->state.driver->run([id = cancel.request](engine_runner& runner) { runner.forget(id); });
 }
 
 }  // namespace
@@ -82,6 +85,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
   self->state.driver = *std::move(driver);
 
   self->set_down_handler([=](const caf::down_msg& down) {
+    self->state.watched.erase(down.source);
     lose_target(self, config, down.source);
     lose_source(self, config, down.source);
   });
@@ -114,7 +118,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
       [=](const relocation_accepted& accepted) { take_accepted(self, config, accepted); },
       [=](const relocation_refused& refused) { take_refused(self, config, refused); },
       [=](const commit_relocation& commit) { take_commit(self, config, commit); },
-      [=](const relocation_done& done) { take_done(self, done); },
+      [=](const relocation_done& done) { take_done(self, config, done); },
       [=](const abort_relocation& abort) {
         take_departure_abort(self, config, abort);
         take_arrival_abort(self, config, abort);

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -67,6 +68,7 @@ struct worker_state {
   std::unordered_map<request_id, assignment> assignments;
   std::map<relocation_id, departure> departures;
   std::map<relocation_id, arrival> arrivals;
+  std::set<caf::actor_addr> watched;  // workers that are monitored: each once, however many requests come and go
   std::uint32_t n_departures = 0;     // ever, for their numbers
   std::uint64_t rejected_events = 0;  // of relocations, with no meaning in their state
 };
@@ -97,6 +99,11 @@ void with_engine(worker_pointer self, Work work, Next next) {
       [work = std::move(work), next = std::move(next), mailbox = worker_mailbox(self)](engine_runner& runner) {
         mailbox.post([next, outcome = work(runner)](worker_pointer again) { next(again, outcome); });
       });
+}
+
+/// Tells of the end of another worker, from now on.
+inline void watch_worker(worker_pointer self, const caf::actor& other) {
+  if (self->state.watched.insert(other.address()).second) self->monitor(other);
 }
 
 /// Exits with an error when its engine cannot be made or dies.
