@@ -1,9 +1,10 @@
-// SIGINT and SIGTERM, taken by a thread that waits for them; nothing runs in a handler.
+// SIGINT, SIGTERM and the end of the terminal, taken by a thread that waits for them; nothing runs in a handler.
 #pragma once
 
 #include <chrono>
 
 #include <signal.h>
+#include <unistd.h>
 
 namespace troupe::cli {
 
@@ -13,6 +14,9 @@ inline sigset_t block_stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  // UCX takes SIGHUP for itself when it is loaded, so a process would outlive the ssh that started it. Whoever was
+  // started by nohup has no terminal here.
+  if (::isatty(STDIN_FILENO) != 0) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   return signals;
