@@ -14,6 +14,7 @@
 #include "runtime/template/chat_template.hpp"
 #include "runtime/tokenizer/tokenizer.hpp"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -168,6 +169,14 @@ std::shared_ptr<const chat_template> node::shared_chat_template() const {
 }
 std::shared_ptr<metrics> node::shared_metrics() const {
   return implementation_->figures;
+}
+void node::refresh_metrics() const {
+  auto* const bridge = implementation_->cast->bridge();
+  if (bridge == nullptr) return;
+  const auto& counted = bridge->mesh().counters();
+  const std::uint64_t lost = counted.peers_lost;
+  implementation_->figures->set_transport({counted.peers_up - std::min<std::uint64_t>(counted.peers_up, lost), lost,
+                                           counted.bytes_sent, counted.bytes_received, counted.refusals()});
 }
 std::uint32_t node::max_context() const {
   return implementation_->engines->max_context();

@@ -48,6 +48,8 @@ class node {
   /// Whether the chat template speaks of a variable, say "tools".
   bool chat_template_uses(std::string_view variable) const;
   std::shared_ptr<metrics> shared_metrics() const;
+  /// Brings what the transport counts into the metrics.
+  void refresh_metrics() const;
   std::uint32_t max_context() const;
   /// Where other nodes may join; empty when they may not.
   std::string cluster_address() const;

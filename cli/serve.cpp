@@ -80,7 +80,10 @@ openai::endpoint_parts make_parts(const serve_options& options, node& running) {
   model.context_length = running.max_context();
   model.created = static_cast<std::int64_t>(std::time(nullptr));
   const auto metrics = running.shared_metrics();
-  parts.expose_metrics = [metrics, vllm = options.metrics_compat == "vllm"] { return metrics->expose(vllm); };
+  parts.expose_metrics = [metrics, &running, vllm = options.metrics_compat == "vllm"] {
+    running.refresh_metrics();
+    return metrics->expose(vllm);
+  };
   parts.find_page_asset = [](std::string_view asset) -> std::optional<http::response> {
     if (const auto found = find_page_asset(asset)) return http::response(*found);
     return std::nullopt;

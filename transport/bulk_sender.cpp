@@ -83,7 +83,8 @@ bool bulk_sender::send_part(transfers::iterator at, session& over) {
 
 bool bulk_sender::send_chunk(transfers::iterator at, session& over) {
   sending& s = *at;
-  if (fabric_.unsent_bytes(over.link()) >= 4 * bulk_chunk_bytes) return false;
+  // Few, so that messages find room between them (mesh_options::max_unsent_bytes).
+  if (fabric_.unsent_bytes(over.link()) >= bulk_chunk_bytes) return false;
   const auto memory = s.transfer.parts[s.next_part];
   const auto bytes = memory.subspan(s.offset, std::min<std::size_t>(bulk_chunk_bytes, memory.size() - s.offset));
   wire::byte_buffer frame;

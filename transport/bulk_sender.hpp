@@ -65,6 +65,7 @@ class bulk_sender {
   void abandon();
 
   std::size_t in_flight_bytes(const peer& to) const;
+  bool any_in_flight() const { return !in_fabric_.empty(); }
 
  private:
   struct sending {

@@ -75,6 +75,8 @@ class fabric {
                          std::uint64_t cookie) = 0;
   /// Ends a link; what was queued may be lost. on_bulk_sent and on_bulk_received still come, with false.
   virtual void close(link_id link) = 0;
+  /// The same from this side's view; what was sent last still leaves, if that takes but a moment: a refusal, a bye.
+  virtual void close_gently(link_id link) = 0;
 
   /// One round. True when something happened.
   virtual bool progress() = 0;

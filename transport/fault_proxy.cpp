@@ -166,6 +166,11 @@ void fault_proxy::close(link_id link) {
   inner_->close(link);
 }
 
+void fault_proxy::close_gently(link_id link) {
+  forget(link);
+  inner_->close_gently(link);
+}
+
 bool fault_proxy::progress() {
   bool any = release_due(fault_direction::out);
   any = release_due(fault_direction::in) || any;

@@ -71,6 +71,7 @@ class fault_proxy final : public fabric, private fabric_listener {
     inner_->send_bulk(link, header, memory, cookie);
   }
   void close(link_id link) override;
+  void close_gently(link_id link) override;
   bool progress() override;
   bool sleep_until(time_point when) override;
   void wake() override { inner_->wake(); }

@@ -28,7 +28,6 @@ struct bulk_event {
 };
 struct part_done {
   std::uint64_t cookie;
-  bool delivered;
 };
 struct lost {
   std::string why;
@@ -134,6 +133,8 @@ class memory_fabric final : public fabric {
     drop(link);
   }
 
+  void close_gently(link_id link) override { close(link); }
+
   bool progress() override {
     bool any = !unsent_bulk_.empty();
     for (const auto cookie : std::exchange(unsent_bulk_, {}))
@@ -167,7 +168,12 @@ class memory_fabric final : public fabric {
   }
   time_point next_event() const {
     if (!unsent_bulk_.empty()) return {};
-    return due_.empty() ? time_point::max() : due_.begin()->first.first;
+    time_point first = due_.empty() ? time_point::max() : due_.begin()->first.first;
+    // When a link has taken what it was given: more may be sent then.
+    const time_point now = network_.now();
+    for (const auto& [link, end] : links_)
+      if (end.free_at > now) first = std::min(first, end.free_at);
+    return first;
   }
 
  private:
@@ -198,12 +204,12 @@ class memory_fabric final : public fabric {
   }
 
   void take(event& next) {
+    const auto over = links_.find(next.link);
+    // What is under way when a network is cut does not arrive either.
+    if (over == links_.end() || network_.cuts.contains({over->second.host, host_})) return;
     if (const auto* done = std::get_if<part_done>(&next.what)) {
-      if (parts_.erase(done->cookie) != 0) listener_->on_bulk_sent(done->cookie, done->delivered);
-      return;
-    }
-    if (!links_.contains(next.link)) return;
-    if (std::holds_alternative<connected>(next.what)) {
+      if (parts_.erase(done->cookie) != 0) listener_->on_bulk_sent(done->cookie, true);
+    } else if (std::holds_alternative<connected>(next.what)) {
       listener_->on_accepted(next.link);
     } else if (const auto* arrived = std::get_if<frame_event>(&next.what)) {
       listener_->on_frame(next.link, arrived->frame.bytes());
@@ -218,7 +224,7 @@ class memory_fabric final : public fabric {
 
   void take_bulk(link_id link, const bulk_event& part) {
     // The sender may be gone, and its memory with it.
-    const link_end& end = links_.at(link);
+    link_end& end = links_.at(link);
     const auto sender = network_.fabrics.find(end.host);
     if (sender == network_.fabrics.end() || sender->second != part.sender || !part.sender->parts_.contains(part.cookie))
       return;
@@ -228,7 +234,7 @@ class memory_fabric final : public fabric {
       std::memcpy(place.memory.data(), part.memory.data(), part.memory.size());
       listener_->on_bulk_received(link, part.header, true);
     }
-    part.sender->schedule(network_.now(), {end.remote, part_done{part.cookie, true}});
+    post(end, {end.remote, part_done{part.cookie}}, 0);
   }
 
   void drop(link_id link) {
@@ -286,6 +292,11 @@ time_point memory_network::next_event() const {
   for (const auto& [host, fabric] : state_->fabrics)
     first = std::min(first, fabric->next_event());
   return first;
+}
+
+time_point memory_network::next_event(const std::string& host) const {
+  const auto found = state_->fabrics.find(host);
+  return found == state_->fabrics.end() ? time_point::max() : found->second->next_event();
 }
 
 }  // namespace troupe::transport

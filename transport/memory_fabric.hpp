@@ -46,6 +46,8 @@ class memory_network {
 
   /// When the next event is due for somebody; time_point::max() when nothing is on its way.
   time_point next_event() const;
+  /// For one of them.
+  time_point next_event(const std::string& host) const;
 
  private:
   friend class memory_fabric;

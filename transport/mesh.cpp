@@ -186,9 +186,12 @@ bool mesh::end_condemned() {
 }
 
 void mesh::end(link_id link, std::string_view why) {
-  fabric_->close(link);
   const auto found = sessions_.find(link);
-  if (found == sessions_.end()) return;
+  if (found == sessions_.end()) return fabric_->close(link);
+  if (found->second.has_last_words)
+    fabric_->close_gently(link);
+  else
+    fabric_->close(link);
   const bool was_up = found->second.state.up();
   const auto node = found->second.state.node();
   connected done = std::move(found->second.done);
@@ -232,6 +235,7 @@ void mesh::disconnect(const peer& whom) {
   if (s == nullptr) return;
   flush(*s);
   send_empty(*s, frame_type::bye);
+  find(s->link())->has_last_words = true;
   condemn(s->link(), "this node closed the session", false);
 }
 
@@ -371,7 +375,8 @@ bool mesh::poll(time_point now) {
 
 void mesh::sleep() {
   sleeping_.store(true, std::memory_order_seq_cst);
-  if (!has_work_.load(std::memory_order_seq_cst)) fabric_->sleep_until(next_tick_);
+  // What keeps it from sleeping may be for the other side to do, and the other side waiting for this core.
+  if (!has_work_.load(std::memory_order_seq_cst) && !fabric_->sleep_until(next_tick_)) std::this_thread::yield();
   sleeping_.store(false, std::memory_order_relaxed);
 }
 
@@ -395,6 +400,7 @@ bool mesh::tick() {
     } else {
       const auto outcome = s.shaking().refuse(refusal_reason::timeout);
       reply(here, outcome.reply);
+      here.has_last_words = true;
       counters_.count_refusal("timeout");
       condemn(link, "its handshake took too long", true);
     }

@@ -54,7 +54,8 @@ struct mesh_options {
   std::chrono::milliseconds handshake_limit{2000};
   std::size_t max_handshakes = 16;  // of others with us, at once
   outbox_limits outbox;
-  std::size_t max_unsent_bytes = std::size_t{256} << 10;   // of a link in the fabric; the rest waits in the outbox
+  // Of a link in the fabric; the rest waits in the outbox. Sealed bulk memory takes two chunks of it.
+  std::size_t max_unsent_bytes = 4 * bulk_chunk_bytes;
   std::size_t max_bulk_in_flight = std::size_t{64} << 20;  // of a peer
   std::size_t max_addresses = 4096;                        // of other nodes, remembered
   // For nonces and tickets: fill_with_secure_random() in a live node. Without a nonce there is no handshake.
@@ -102,11 +103,13 @@ class mesh final : private fabric_listener {
   /// Sleeps until something may have happened, at most until the next deadline.
   void sleep();
   time_point next_deadline() const { return next_tick_; }
+  /// Bulk memory is on its way out: news of it comes soon.
+  bool is_sending_bulk() const { return bulk_out_.any_in_flight(); }
 
   // --- for any thread -------------------------------------------------------------------------------------------
 
-  /// Queues a message. False when the peer is gone, or given up now because it lets too much lie, or when the message has
-  /// more than max_message_bytes.
+  /// Queues a message. False when the peer is gone, or given up now because it lets too much lie, or when the message
+  /// has more than max_message_bytes.
   bool send(const peer_pointer& to, std::span<const std::byte> message);
   /// Runs a function in the next round.
   void post(std::function<void()> task);
@@ -126,6 +129,7 @@ class mesh final : private fabric_listener {
     connected done;                          // of connect()
     bool sealed = false;                     // as this side asks for, when it began
     bool condemned = false;                  // ends with this round: nothing of it counts any more
+    bool has_last_words = false;             // a refusal or a bye that the other side should hear
     std::vector<wire::byte_buffer> replies;  // frames of the handshake
   };
 

@@ -78,7 +78,7 @@ result<> mesh::dial(const address& where, connected& done, const peer_pointer& e
     fabric_->close(*link);
     return shaking.error();
   }
-  link_session made{session(*link, *std::move(shaking), true, now_), std::move(done), sealed, false, {}};
+  link_session made{session(*link, *std::move(shaking), true, now_), std::move(done), sealed, false, false, {}};
   made.state.with = expected;
   const auto at = sessions_.emplace(*link, std::move(made)).first;
   reply(at->second, at->second.state.shaking().opening());
@@ -103,7 +103,7 @@ void mesh::on_accepted(link_id link) {
       handshake::respond(options_of_handshake(link_purpose::plain, link), *options_.secret, *nonce, next_epoch_);
   next_epoch_ += 2;
   if (!shaking) return refuse(refusal_reason::internal_error, "the handshake could not be prepared");
-  sessions_.emplace(link, link_session{session(link, *std::move(shaking), false, now_), {}, false, false, {}});
+  sessions_.emplace(link, link_session{session(link, *std::move(shaking), false, now_), {}, false, false, false, {}});
 }
 
 /// Whether a node that shakes hands is wanted. Of two sessions between two nodes the one stays that the node with the
@@ -135,6 +135,7 @@ void mesh::take_handshake(link_session& here, std::span<const std::byte> payload
   if (!outcome.reply.empty()) reply(here, outcome.reply);
   if (outcome.state == handshake_state::established) return establish(here);
   if (outcome.state != handshake_state::refused) return;
+  here.has_last_words = !outcome.reply.empty();
   const auto& refusal = *s.shaking().refusal();
   counters_.count_refusal(std::string(to_string(refusal.reason)));
   condemn(s.link(), describe(refusal), true);
@@ -167,8 +168,8 @@ bool mesh::is_awaited(const node_id& node) const {
   const auto is_dialed = [&](const dialing& waiting) { return waiting.expected && waiting.expected->node() == node; };
   return std::any_of(dialing_.begin(), dialing_.end(), is_dialed) ||
          std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
-           const auto& [state, done, sealed, condemned, replies] = entry.second;
-           return !condemned && !state.up() && state.node() == node;
+           const link_session& here = entry.second;
+           return !here.condemned && !here.state.up() && here.state.node() == node;
          });
 }
 

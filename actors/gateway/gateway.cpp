@@ -18,7 +18,12 @@ using stream = gateway_state::stream;
 constexpr std::size_t max_early_chunks = 64;
 
 void send_submit(gateway_pointer self, const gateway_config& config, const stream& s) {
-  self->send(config.scheduler, submit_request{s.request, s.epoch});
+  submit_request submitted{s.request, s.epoch};
+  // The deadline is for the whole answer: what is begun anew has what is left of it.
+  auto& deadline = submitted.request.objective.deadline;
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(self->clock().now() - s.submitted);
+  if (deadline.count() > 0) deadline = std::max(deadline - elapsed, std::chrono::milliseconds(1));
+  self->send(config.scheduler, std::move(submitted));
 }
 
 void open(gateway_pointer self, const gateway_config& config, local_submit& submitted) {
@@ -98,8 +103,8 @@ bool deliver(gateway_pointer self, const gateway_config& config, stream& s, toke
   return true;
 }
 
-void wait_for_gap(gateway_pointer self, const gateway_config& config, request_id id, const stream& s) {
-  self->delayed_send(self, config.gap_limit, gap_check{id, s.delivered});
+void wait_for_gap(gateway_pointer self, const gateway_config& config, request_id id, stream& s) {
+  if (!std::exchange(s.gap_watched, true)) self->delayed_send(self, config.gap_limit, gap_check{id, s.delivered});
 }
 
 void take_chunk(gateway_pointer self, const gateway_config& config, token_chunk& chunk) {
@@ -163,7 +168,9 @@ void check_gap(gateway_pointer self, const gateway_config& config, const gap_che
   const auto found = self->state.streams.find(check.request);
   if (found == self->state.streams.end()) return;
   stream& s = found->second;
-  if (s.delivered != check.delivered || (s.early.empty() && !s.early_end)) return;
+  s.gap_watched = false;
+  if (s.early.empty() && !s.early_end) return;
+  if (s.delivered != check.delivered) return wait_for_gap(self, config, check.request, s);  // another gap by now
   self->send(config.scheduler, cancel_request{check.request, {}});
   begin_again(self, config, check.request, s);
 }

@@ -58,6 +58,7 @@ struct gateway_state {
     // What a new owner said before the old one's last word came.
     std::vector<token_chunk> early;
     std::optional<request_ended> early_end;
+    bool gap_watched = false;  // a gap_check is under way
     caf::actor_clock::time_point submitted{};
     caf::actor_clock::time_point last_token{};
   };

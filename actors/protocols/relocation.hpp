@@ -52,7 +52,7 @@
 
 namespace troupe {
 
-/// Names one attempt to move one request: the source's worker id and its own count.
+/// Names one attempt to move one request, and no other: the source counts from a random number on.
 using relocation_id = strong_id<struct relocation_id_tag>;
 
 /// scheduler -> source, with the target's handle as second element.

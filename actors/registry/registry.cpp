@@ -79,6 +79,7 @@ void join(registry_pointer self, const registry_config& config, const join_clust
   info.roles = wish.roles;
   info.condition = record->second.drained ? member_condition::draining : member_condition::serving;
   at->second.handle = handle;
+  if (record->second.drained) self->send(config.scheduler, drain_worker{worker_id{info.number}});
   if (joined) self->monitor(handle);
   if (!failpoint("membership.joined")) self->send(handle, cluster_joined{info.number}, config.scheduler);
   log(log_level::info, "registry", "a node joined",

@@ -312,6 +312,7 @@ command_done migrate(scheduler_pointer self, request_id request, worker_id to) {
 /// A worker that drains gives its requests away, to whoever has the most room for each.
 void drain(scheduler_pointer self, worker_id draining) {
   auto& state = self->state;
+  state.drained.insert(draining);
   const auto worker = state.workers.find(draining);
   if (worker == state.workers.end()) return;
   worker->second.draining = true;
@@ -350,6 +351,7 @@ void welcome(scheduler_pointer self, const worker_started& started, const caf::a
   entry.handle = handle;
   entry.load.id = started.worker;
   entry.roles = started.roles;
+  entry.draining = self->state.drained.contains(started.worker);
   self->state.workers.emplace(started.worker, std::move(entry));
   publish(self);
 }

@@ -56,6 +56,7 @@ struct scheduler_state {
   std::map<request_id, request_entry> requests;  // ordered: what is sent because of it must not depend on hashes
   std::set<queue_key> queue;
   std::map<worker_id, worker_entry> workers;
+  std::set<worker_id> drained;  // also those that are away: a worker that comes back takes nothing either
   std::vector<caf::actor> subscribers;
   std::uint64_t arrivals = 0;
   std::uint64_t turn = 0;

@@ -54,29 +54,31 @@ struct completion_outcome {
 void complete(worker_pointer self, const worker_config& config, relocation_id id) {
   const arrival& a = *find(self, id);
   const commit_relocation& commit = *a.commit;
+  const std::uint64_t run = ++self->state.n_runs;
   with_engine(
       self,
-      [request = a.request, sequence = *a.sequence, priority = a.priority, commit](engine_runner& runner) {
+      [request = a.request, sequence = *a.sequence, priority = a.priority, commit, run](engine_runner& runner) {
         completion_outcome outcome;
         outcome.committed = runner.transfer()->commit(
             sequence, commit.resumed, {commit.n_computed, commit.cached_tokens, commit.prompt_logprobs});
         if (outcome.committed)
-          runner.adopt(request, sequence, priority);
+          runner.adopt(request, sequence, priority, run);
         else
           runner.abandon(sequence);
         return outcome;
       },
-      [config, id](worker_pointer again, const completion_outcome& outcome) {
+      [config, id, run](worker_pointer again, const completion_outcome& outcome) {
         const auto found = again->state.arrivals.find(id);
         if (found == again->state.arrivals.end()) return;
         const arrival taken = std::move(found->second);
         again->state.arrivals.erase(found);
+        if (taken.given_up) return;  // begun anew, which has taken its place
         if (!outcome.committed) {
           log(log_level::warning, "worker", "a relocation ends: " + outcome.committed.error().message);
           return again->send(taken.source, abort_relocation{id, outcome.committed.error().message});
         }
         again->state.assignments.insert_or_assign(taken.request,
-                                                  worker_state::assignment{taken.commit->epoch, taken.gateway});
+                                                  worker_state::assignment{taken.commit->epoch, taken.gateway, run});
         if (!failpoint("relocation.taken"))
           again->send(config.scheduler, request_taken{taken.request, taken.commit->epoch, config.id});
         if (!failpoint("relocation.done")) again->send(taken.source, relocation_done{id});
@@ -111,8 +113,9 @@ void accept(worker_pointer self, const worker_config& config, relocation_id id, 
   arrival& a = *find(self, id);
   a.sequence = reservation.sequence;
   if (a.given_up) return forget(self, id);
-  auto ticket =
-      config.bulk->open(a.source, reservation.blocks, [mailbox = worker_mailbox(self), config, id](bool whole) {
+  auto ticket = config.bulk->open(
+      a.source, reservation.blocks,
+      [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), config, id](bool whole) {
         mailbox.post([config, id, whole](worker_pointer again) { settled(again, config, id, whole); });
       });
   if (!ticket) {
@@ -133,7 +136,7 @@ void take_offer(worker_pointer self, const worker_config& config, const offer_re
                 const caf::actor& source, const caf::actor& gateway) {
   auto& state = self->state;
   const auto arrives = [&](const auto& entry) { return entry.second.request == offer.request.id; };
-  const bool here = state.assignments.contains(offer.request.id) ||
+  const bool here = state.assignments.contains(offer.request.id) || state.arrivals.contains(offer.relocation) ||
                     std::any_of(state.arrivals.begin(), state.arrivals.end(), arrives);
   if (here || !config.bulk)
     return self->send(source,
@@ -180,9 +183,20 @@ void take_arrival_abort(worker_pointer self, const worker_config& config, const 
 
 void take_arrival_timeout(worker_pointer self, const worker_config& config, const arrival_late& late) {
   const arrival* const a = find(self, late.relocation);
-  if (a == nullptr || a->given_up) return;
+  // What the engine is taking is not given back: the source must not go on with the same epoch.
+  if (a == nullptr || a->given_up || (a->commit && a->filled)) return;
   self->send(a->source, abort_relocation{late.relocation, "it takes too long"});
   give_up(self, config, late.relocation);
+}
+
+void drop_arrivals(worker_pointer self, const worker_config& config, request_id request) {
+  std::vector<relocation_id> dropped;
+  for (const auto& [id, a] : self->state.arrivals)
+    if (a.request == request && !a.given_up) dropped.push_back(id);
+  for (const auto id : dropped) {
+    give_up(self, config, id);
+    if (arrival* const still = find(self, id)) still->given_up = true;
+  }
 }
 
 void lose_source(worker_pointer self, const worker_config& config, const caf::actor_addr& gone) {

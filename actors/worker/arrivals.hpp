@@ -12,6 +12,8 @@ void take_commit(worker_pointer self, const worker_config& config, const commit_
 /// The source gave up.
 void take_arrival_abort(worker_pointer self, const worker_config& config, const abort_relocation& abort);
 void take_arrival_timeout(worker_pointer self, const worker_config& config, const arrival_late& late);
+/// The request is begun anew here: its older run need not arrive any more.
+void drop_arrivals(worker_pointer self, const worker_config& config, request_id request);
 /// A worker is gone.
 void lose_source(worker_pointer self, const worker_config& config, const caf::actor_addr& gone);
 

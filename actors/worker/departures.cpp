@@ -83,7 +83,8 @@ void send_blocks(worker_pointer self, const worker_config& config, relocation_id
   d.next_block += static_cast<std::uint32_t>(hold.blocks.size());
   d.sending = true;
   config.bulk->send(d.target, d.ticket, first_part, hold.blocks,
-                    [mailbox = worker_mailbox(self), id, hold = hold.id, then](bool whole) {
+                    [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), id, hold = hold.id,
+                     then](bool whole) {
                       mailbox.post([id, hold, then, whole](worker_pointer again) {
                         release_hold(again, hold);
                         if (departure* const still = find(again, id)) {
@@ -103,6 +104,7 @@ struct last_stage_outcome {
 void copy_rest(worker_pointer self, const worker_config& config, relocation_id id) {
   departure* const d = find(self, id);
   if (d == nullptr || failpoint("relocation.pause")) return;
+  d->sending = true;  // no further stage begins
   with_engine(
       self,
       [request = d->request, next_block = d->next_block](engine_runner& runner) {
@@ -196,7 +198,7 @@ void depart(worker_pointer self, const worker_config& config, request_id request
   const bool under_way = std::any_of(state.departures.begin(), state.departures.end(),
                                      [&](const auto& entry) { return entry.second.request == request; });
   if (under_way || !config.bulk || !target || !state.assignments.contains(request) || target == self) return;
-  const relocation_id id{(std::uint64_t{config.id.value} << 32) | ++state.n_departures};
+  const relocation_id id{state.next_relocation++};
   departure& d = state.departures[id];
   d.request = request;
   d.target = target;
@@ -229,6 +231,15 @@ void depart(worker_pointer self, const worker_config& config, request_id request
                                      outcome.fingerprint.low, outcome.fingerprint.high},
                     assigned->second.gateway);
       });
+}
+
+void drop_departures(worker_pointer self, request_id request) {
+  auto& departures = self->state.departures;
+  for (auto at = departures.begin(); at != departures.end();) {
+    const auto& [id, d] = *at;
+    if (d.request == request) self->send(d.target, abort_relocation{id, "the request is begun anew"});
+    at = d.request == request ? departures.erase(at) : std::next(at);
+  }
 }
 
 void take_accepted(worker_pointer self, const worker_config& config, const relocation_accepted& accepted) {

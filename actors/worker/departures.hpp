@@ -18,6 +18,8 @@ void take_done(worker_pointer self, const worker_config& config, const relocatio
 /// The target gave up.
 void take_departure_abort(worker_pointer self, const worker_config& config, const abort_relocation& abort);
 void take_departure_timeout(worker_pointer self, const worker_config& config, const relocation_late& late);
+/// The request is begun anew: where it was going it is not wanted any more.
+void drop_departures(worker_pointer self, request_id request);
 /// A worker is gone.
 void lose_target(worker_pointer self, const worker_config& config, const caf::actor_addr& gone);
 /// The engine has turned: hand-offs may have new blocks.

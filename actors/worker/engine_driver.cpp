@@ -33,8 +33,8 @@ threaded_engine_driver::~threaded_engine_driver() {
   thread_.join();
 }
 
-bool threaded_engine_driver::add(generation_request request) {
-  return commands_.push(std::move(request));
+bool threaded_engine_driver::add(generation_request request, std::uint64_t run) {
+  return this->run([taken = std::move(request), run](engine_runner& runner) { runner.add(taken, run); });
 }
 
 void threaded_engine_driver::remove(request_id request) {
@@ -52,13 +52,10 @@ void threaded_engine_driver::turn() {
     auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
     if (commands_.closed()) return;
     for (auto& next : commands) {
-      if (auto* request = std::get_if<generation_request>(&next)) {
-        runner_->add(std::move(*request));
-      } else if (const auto* ended = std::get_if<request_id>(&next)) {
+      if (const auto* ended = std::get_if<request_id>(&next))
         runner_->remove(*ended);
-      } else {
+      else
         std::get<engine_task>(next)(*runner_);
-      }
     }
     auto report = guarded_turn(*runner_);
     const bool dead = report.engine_failure.has_value();
@@ -72,8 +69,8 @@ turned_engine_driver::turned_engine_driver(std::unique_ptr<engine_runner> runner
   report_(guarded_turn(*runner_));
 }
 
-bool turned_engine_driver::add(generation_request request) {
-  runner_->add(std::move(request));
+bool turned_engine_driver::add(generation_request request, std::uint64_t run) {
+  runner_->add(std::move(request), run);
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include "actors/worker/engine_runner.hpp"
 #include "base/bounded_queue.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -23,11 +24,13 @@ class engine_driver {
   using listener = std::function<void(engine_report)>;
 
   virtual ~engine_driver() = default;
-  /// False when the queue to the engine is full: the request was not taken.
-  virtual bool add(generation_request request) = 0;
+  /// False when the queue to the engine is full: the request was not taken. `run` comes back with its progress.
+  virtual bool add(generation_request request, std::uint64_t run) = 0;
   virtual void remove(request_id request) = 0;
   /// Runs a task where the engine is, between two steps. False when the queue to the engine is full: it will not run.
   virtual bool run(engine_task task) = 0;
+  /// Keeps the engine's K and V where they are while the transport reads or writes them, also when the driver is gone.
+  virtual std::shared_ptr<const void> memory() const { return nullptr; }
 };
 
 class threaded_engine_driver final : public engine_driver {
@@ -37,15 +40,16 @@ class threaded_engine_driver final : public engine_driver {
   /// Waits for the step under way to end.
   ~threaded_engine_driver() override;
 
-  bool add(generation_request request) override;
+  bool add(generation_request request, std::uint64_t run) override;
   void remove(request_id request) override;
   bool run(engine_task task) override;
+  std::shared_ptr<const void> memory() const override { return runner_; }
 
  private:
-  using command = std::variant<generation_request, request_id, engine_task>;
+  using command = std::variant<request_id, engine_task>;
   void turn();
 
-  std::unique_ptr<engine_runner> runner_;
+  std::shared_ptr<engine_runner> runner_;
   listener report_;
   bounded_queue<command> commands_;
   std::thread thread_;
@@ -55,7 +59,7 @@ class turned_engine_driver final : public engine_driver {
  public:
   turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report);
 
-  bool add(generation_request request) override;
+  bool add(generation_request request, std::uint64_t run) override;
   void remove(request_id request) override;
   bool run(engine_task task) override;
   /// One turn. False when there was nothing to do.

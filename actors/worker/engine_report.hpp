@@ -3,6 +3,7 @@
 
 #include "actors/protocols/request.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace troupe {
 /// What one turn of the engine did for one request.
 struct request_progress {
   request_id request;
+  std::uint64_t run = 0;  // as given with the request: it may have been begun anew since
   std::vector<prompt_token_logprob> prompt;
   std::vector<generated_token> tokens;
   finish_reason reason = finish_reason::unfinished;

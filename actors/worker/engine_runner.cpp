@@ -7,9 +7,10 @@
 namespace troupe {
 namespace {
 
-request_progress failed(request_id request, error failure) {
+request_progress failed(request_id request, std::uint64_t run, error failure) {
   request_progress progress;
   progress.request = request;
+  progress.run = run;
   progress.reason = finish_reason::failed;
   progress.failure = std::move(failure);
   return progress;
@@ -25,25 +26,26 @@ engine_runner::engine_runner(worker_id worker, std::unique_ptr<engine> engine,
       policy_(std::move(policy)),
       interleaved_prefill_tokens_(interleaved_prefill_tokens) {}
 
-void engine_runner::add(generation_request request) {
+void engine_runner::add(generation_request request, std::uint64_t run) {
   const request_id id = request.id;
   const std::int32_t priority = request.objective.priority;
-  if (by_request_.contains(id)) return;
+  forget(id);
   auto sequence = engine_->add(std::move(request));
   if (!sequence) {
-    report_.progress.push_back(failed(id, sequence.error()));
+    report_.progress.push_back(failed(id, run, sequence.error()));
     return;
   }
-  sequences_.emplace(*sequence, running{id, priority});
+  sequences_.emplace(*sequence, running{id, priority, run});
   by_request_.emplace(id, *sequence);
 }
 
 void engine_runner::remove(request_id request) {
   const auto found = by_request_.find(request);
   if (found == by_request_.end()) return;
-  forget(request);
   request_progress progress;
   progress.request = request;
+  progress.run = sequences_.at(found->second).run;
+  forget(request);
   progress.reason = finish_reason::cancelled;
   report_.progress.push_back(std::move(progress));
 }
@@ -71,8 +73,9 @@ result<> engine_runner::resume(request_id request) {
   return engine_->transfer()->resume(*sequence);
 }
 
-void engine_runner::adopt(request_id request, sequence_id sequence, std::int32_t priority) {
-  sequences_.emplace(sequence, running{request, priority});
+void engine_runner::adopt(request_id request, sequence_id sequence, std::int32_t priority, std::uint64_t run) {
+  TROUPE_ASSERT(!by_request_.contains(request), "a request runs once");
+  sequences_.emplace(sequence, running{request, priority, run});
   by_request_.emplace(request, sequence);
 }
 
@@ -129,6 +132,7 @@ void engine_runner::collect(std::vector<sequence_output> outputs) {
     TROUPE_ASSERT(found != sequences_.end(), "an output for a sequence that is gone");
     request_progress progress;
     progress.request = found->second.request;
+    progress.run = found->second.run;
     progress.prompt = std::move(output.prompt_logprobs);
     progress.tokens = std::move(output.tokens);
     progress.reason = output.reason;

@@ -7,6 +7,7 @@
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/kv_transfer.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -19,8 +20,9 @@ class engine_runner {
   engine_runner(worker_id worker, std::unique_ptr<engine> engine, std::unique_ptr<policies::batching_policy> policy,
                 std::uint32_t interleaved_prefill_tokens);
 
-  /// A request the engine refuses comes out of the next turn as failed.
-  void add(generation_request request);
+  /// A request the engine refuses comes out of the next turn as failed. Takes the place of an older run of the same
+  /// request; `run` comes back with all that is reported.
+  void add(generation_request request, std::uint64_t run = 0);
   /// Ends a request with finish_reason::cancelled, reported by the next turn. Unknown ids are ignored.
   void remove(request_id request);
 
@@ -31,7 +33,7 @@ class engine_runner {
   result<> pause(request_id request);
   result<> resume(request_id request);
   /// A sequence that arrived and was committed: it is a request like the others from now on.
-  void adopt(request_id request, sequence_id sequence, std::int32_t priority);
+  void adopt(request_id request, sequence_id sequence, std::int32_t priority, std::uint64_t run);
   /// Ends a request without a word: somebody else has it.
   void forget(request_id request);
   /// Gives up a sequence that is arriving.
@@ -47,6 +49,7 @@ class engine_runner {
   struct running {
     request_id request;
     std::int32_t priority = 0;
+    std::uint64_t run = 0;
     bool paused = false;
   };
 

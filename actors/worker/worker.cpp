@@ -3,8 +3,11 @@
 #include "actors/worker/arrivals.hpp"
 #include "actors/worker/departures.hpp"
 #include "base/failpoint.hpp"
+#include "base/random.hpp"
 #include "runtime/observe/log.hpp"
+#include "transport/bridge/message_codec.hpp"
 
+#include <cstring>
 #include <utility>
 
 namespace troupe {
@@ -28,7 +31,8 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
   auto& assignments = self->state.assignments;
   const auto found = assignments.find(progress.request);
   if (found == assignments.end()) return;  // answered before: a cancel and the last token met
-  const auto [epoch, gateway] = found->second;
+  const auto [epoch, gateway, run] = found->second;
+  if (progress.run != run) return;  // of a run before this one
   if ((!progress.tokens.empty() || !progress.prompt.empty()) && !failpoint("request.chunk"))
     self->send(gateway, token_chunk{progress.request, epoch, std::move(progress.prompt), std::move(progress.tokens)});
   if (progress.reason == finish_reason::unfinished) return;
@@ -42,16 +46,17 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
 bool assign(worker_pointer self, const worker_config& config, assign_request& assigned, const caf::actor& gateway) {
   const request_id id = assigned.request.id;
   auto& assignments = self->state.assignments;
-  const auto [at, fresh] = assignments.try_emplace(id, worker_state::assignment{assigned.epoch, gateway});
-  if (!fresh) {
-    // Of an older incarnation: it was thought lost while it was on its way here. Of the same: an echo.
-    if (incarnation(at->second.epoch) >= incarnation(assigned.epoch)) return false;
-    at->second = {assigned.epoch, gateway};
-    self->state.driver->run([id](engine_runner& runner) { runner.forget(id); });
-  }
-  if (self->state.driver->add(std::move(assigned.request))) return true;
+  const auto known = assignments.find(id);
+  // Of the same incarnation: an echo. Of an older one: it was thought lost, or was on its way here or from here.
+  if (known != assignments.end() && incarnation(known->second.epoch) >= incarnation(assigned.epoch)) return false;
+  drop_departures(self, id);
+  drop_arrivals(self, config, id);
+  const std::uint64_t run = ++self->state.n_runs;
+  assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run});
+  if (self->state.driver->add(std::move(assigned.request), run)) return true;
   request_progress refused;
   refused.request = id;
+  refused.run = run;
   refused.reason = finish_reason::failed;
   refused.failure = make_error(errc::overloaded, "The worker's queue is full; try again later.");
   pass_on(self, config.scheduler, std::move(refused));
@@ -66,6 +71,14 @@ void drop(worker_pointer self, const cancel_request& cancel) {
   if (found->second.epoch != cancel.epoch) return;
   self->state.assignments.erase(found);
   self->state.driver->run([id = cancel.request](engine_runner& runner) { runner.forget(id); });
+}
+
+/// A number that no other worker begins with, nor this one when it is started again: its node is named by random bytes.
+std::uint64_t draw_first_relocation(worker_pointer self) {
+  const auto node = transport::to_node_id(self->node());
+  std::uint64_t random = 0;
+  std::memcpy(&random, node.bytes.data(), sizeof random);
+  return random_bits(random, self->id());
 }
 
 }  // namespace
@@ -83,6 +96,8 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
     return {};
   }
   self->state.driver = *std::move(driver);
+  self->state.bulk = config.bulk;
+  self->state.next_relocation = draw_first_relocation(self);
 
   self->set_down_handler([=](const caf::down_msg& down) {
     self->state.watched.erase(down.source);

@@ -59,17 +59,26 @@ struct arrival {
 struct worker_state {
   static inline const char* name = "worker";
 
+  ~worker_state() {
+    // Nobody waits any more for what is on its way here.
+    for (const auto& [id, arriving] : arrivals)
+      if (arriving.ticket != 0 && !arriving.filled) bulk->close(arriving.ticket);
+  }
+
   struct assignment {
     troupe::epoch epoch;
     caf::actor gateway;
+    std::uint64_t run = 0;  // in the engine
   };
 
   std::unique_ptr<engine_driver> driver;
+  std::shared_ptr<bulk_port> bulk;
   std::unordered_map<request_id, assignment> assignments;
   std::map<relocation_id, departure> departures;
   std::map<relocation_id, arrival> arrivals;
   std::set<caf::actor_addr> watched;  // workers that are monitored: each once, however many requests come and go
-  std::uint32_t n_departures = 0;     // ever, for their numbers
+  std::uint64_t n_runs = 0;           // ever
+  std::uint64_t next_relocation = 0;  // from a random number on: a worker that is started again repeats none
   std::uint64_t rejected_events = 0;  // of relocations, with no meaning in their state
 };
 

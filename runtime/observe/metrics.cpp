@@ -109,6 +109,22 @@ struct metrics::state {
   Counter& generation_tokens =
       counter(registry, "troupe_generation_tokens_total", "Tokens generated for answers, in tokens.");
 
+  // Made when there is a transport: a server of its own has none.
+  struct transport_metrics {
+    explicit transport_metrics(Registry& registry)
+        : nodes(gauge(registry, "troupe_transport_nodes", "Nodes that are connected now.")),
+          nodes_lost(counter(registry, "troupe_transport_nodes_lost_total", "Nodes whose session ended.")),
+          bytes(counters(registry, "troupe_transport_bytes_total", "Bytes of frames, by direction.")),
+          refusals(counters(registry, "troupe_transport_refusals_total", "Frames and handshakes refused, by reason.")) {
+    }
+    Gauge& nodes;
+    Counter& nodes_lost;
+    Family<Counter>& bytes;
+    Family<Counter>& refusals;
+  };
+  std::mutex transport_mutex;
+  std::optional<transport_metrics> transport;
+
   Histogram& queue_time =
       latency(registry, "troupe_queue_time_seconds", "Seconds from a request's arrival until a worker took it.");
   Histogram& first_token =
@@ -216,6 +232,22 @@ void metrics::set_http_connections(std::size_t open) {
 }
 void metrics::count_worker_restart() {
   state_->worker_restarts.Increment();
+}
+
+void metrics::set_transport(const transport_counts& counts) {
+  std::lock_guard lock(state_->transport_mutex);
+  auto& made = state_->transport;
+  if (!made) made.emplace(state_->registry);
+  // The transport counts by itself; what it has more than before is added here.
+  const auto raise = [](Counter& counter, std::uint64_t to) {
+    counter.Increment(std::max(0.0, static_cast<double>(to) - counter.Value()));
+  };
+  made->nodes.Set(static_cast<double>(counts.nodes));
+  raise(made->nodes_lost, counts.nodes_lost);
+  raise(made->bytes.Add({{"direction", "sent"}}), counts.bytes_sent);
+  raise(made->bytes.Add({{"direction", "received"}}), counts.bytes_received);
+  for (const auto& [reason, n] : counts.refusals)
+    raise(made->refusals.Add({{"reason", reason}}), n);
 }
 
 std::string metrics::expose(bool vllm_aliases) const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,15 @@ struct kv_block_counts {
   std::size_t total = 0;
   std::size_t used = 0;    // held by running requests
   std::size_t cached = 0;  // held only by the prefix cache, free to be evicted
+};
+
+/// What a node's transport has done since its start.
+struct transport_counts {
+  std::size_t nodes = 0;  // connected now
+  std::uint64_t nodes_lost = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::map<std::string, std::uint64_t> refusals;  // frames and handshakes, by reason
 };
 
 class metrics {
@@ -54,6 +64,9 @@ class metrics {
   void count_http_request(std::string_view path, int status);
   void set_http_connections(std::size_t open);
   void count_worker_restart();
+
+  // The transport.
+  void set_transport(const transport_counts& counts);
 
   /// All of it as text. With vllm_aliases, the metrics that vLLM has too once more under its names.
   std::string expose(bool vllm_aliases) const;

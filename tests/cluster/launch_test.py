@@ -187,6 +187,9 @@ def test_wrong_secret():
             assert out.returncode != 0 and "secret" in out.stderr, out
             out = subprocess.run([TROUPE, "status", "--join", address], capture_output=True, text=True, timeout=20)
             assert out.returncode != 0 and "secret" in out.stderr, out
+            metrics = urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics", timeout=10).read().decode()
+            assert 'troupe_transport_refusals_total{reason="wrong_secret"} 2' in metrics, metrics
+            assert "troupe_transport_nodes 1" in metrics, metrics
 
 
 def main():

@@ -5,7 +5,9 @@
 //
 //   offset  bytes
 //        0      1  kind (bridge.cpp)
-//        1      1  flags: 1 = a path of handles precedes the content (delegated requests)
+//        1      1  flags: 1 = a path of handles precedes the content (requests to composed actors), 2 = an exit message
+//                  that the end of a linked actor (the source) sends, not somebody, 4 = the sender is of another node
+//                  than the one that sends (delegated requests): its handle comes first of all
 //        2      6  0
 //        8      8  message id: CAF's, which pairs a response with its request
 //       16      8  source: id of the sending actor, 0 for nobody
@@ -19,6 +21,9 @@
 //
 // Actors that a frame wakes run on the progress thread, for as long as its time budget lasts: a hand-over to another
 // thread costs more than the wire. So they must be short; what computes belongs to a thread of its own.
+//
+// An actor that others have a handle of lives until it quits, and must have quit before its system ends: CAF crashes
+// over those that are left, which is why a system waits for them unless told not to.
 #pragma once
 
 #include "transport/bridge/inline_unit.hpp"
@@ -33,6 +38,7 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <caf/all.hpp>
 
@@ -56,7 +62,8 @@ struct bridge_options {
   message_codec codec;
   // How long the progress thread polls after the last event before it sleeps; 0 where no core is to spare.
   std::chrono::microseconds spin{0};
-  // How long actors may run on the progress thread in one round; what is left goes to CAF's own threads.
+  // How long actors may run on the progress thread in one round; what is left goes to CAF's own threads. Negative: none
+  // runs here, so that no real clock has a say in who runs when.
   std::chrono::microseconds inline_budget{200};
   bool own_thread = true;  // false: somebody calls turn()
   // Told of refusals and lost peers, on the turning thread.
@@ -121,14 +128,23 @@ class bridge final : public caf::net::middleman, private mesh_listener, private 
   caf::strong_actor_ptr find_or_make_proxy(const peer_pointer& at, std::uint64_t id);
   caf::strong_actor_ptr find_local(std::uint64_t id) { return system_.registry().get(static_cast<caf::actor_id>(id)); }
 
-  // For proxies, on any thread.
-  void send_letter(const peer_pointer& to, std::uint64_t target, caf::mailbox_element& letter);
+  void detach_monitors(const peer* by, const std::unordered_set<std::uint64_t>& actors);
+  bool has_proxy(const peer_pointer& at, std::uint64_t id) const;
+
+  // For proxies, on any thread. `ended`: the local actor whose end this exit message tells, or 0.
+  void send_letter(const peer_pointer& to, std::uint64_t target, caf::mailbox_element& letter, std::uint64_t ended);
   void send_link(const peer_pointer& to, bool link, caf::strong_actor_ptr local, std::uint64_t remote);
 
   struct message_head;
   void send(const peer_pointer& to, const message_head& head, std::span<const std::byte> content = {});
   void send_text(const peer_pointer& to, const message_head& head, const std::string& text);
-  void take_letter(const peer_pointer& from, const message_head& head, std::span<const std::byte> content, bool& fine);
+  bool encode_letter(const peer_pointer& to, const caf::mailbox_element& letter, wire::byte_buffer& out);
+  void refuse_letter(const peer_pointer& to, const message_head& head, const caf::strong_actor_ptr& sender,
+                     std::string_view why);
+  void take_letter(const peer_pointer& from, const message_head& head, std::span<const std::byte> content);
+  struct decoded_letter;
+  std::string decode_letter(const peer_pointer& from, const message_head& head, std::span<const std::byte> content,
+                            decoded_letter& letter);
   void take_monitor(const peer_pointer& from, std::uint64_t target);
   void take_link(const peer_pointer& from, const message_head& head);
   void take_down(const peer_pointer& from, std::uint64_t id, std::span<const std::byte> content);
@@ -140,9 +156,11 @@ class bridge final : public caf::net::middleman, private mesh_listener, private 
   caf::actor_system& system_;
   std::shared_ptr<bridge_options> options_;
   node_id self_;
+  const std::uint64_t instance_;  // of all that this process has had
   inline_unit unit_;
   requests_in_flight requests_;
-  std::unordered_map<const peer*, proxies> proxies_;  // of the turning thread, as the next two
+  std::unordered_map<const peer*, proxies> proxies_;  // of the turning thread, as the next three
+  std::unordered_map<const peer*, std::unordered_set<std::uint64_t>> monitored_;  // local actors, by whom
   std::unordered_map<std::uint64_t, resolving> resolving_;
   std::uint64_t next_question_ = 1;
   std::mutex names_mutex_;

@@ -4,6 +4,10 @@ namespace troupe::transport {
 
 bool inline_unit::run(std::chrono::microseconds budget) {
   if (jobs_.empty()) return false;
+  if (budget < budget.zero()) {
+    hand_over();
+    return true;
+  }
   const auto end = std::chrono::steady_clock::now() + budget;
   while (!jobs_.empty()) {
     caf::resumable* const job = jobs_.front();

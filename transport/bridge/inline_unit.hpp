@@ -15,8 +15,8 @@ class inline_unit final : public caf::execution_unit {
 
   void exec_later(caf::resumable* job) override { jobs_.push_back(job); }
 
-  /// Runs what was woken, and what that wakes. What the budget does not reach goes to CAF's own threads. True when
-  /// there was something.
+  /// Runs what was woken, and what that wakes. What the budget does not reach goes to CAF's own threads: everything
+  /// where it is negative. True when there was something.
   bool run(std::chrono::microseconds budget);
   /// Hands everything to CAF's own threads.
   void hand_over();

@@ -196,6 +196,7 @@ const message_codec::element_type* message_codec::find(const caf::rtti_pair& typ
 
 bool message_codec::encode(const caf::type_erased_tuple& message, const node_id& to, handle_codec& handles,
                            wire::byte_buffer& out) const {
+  if (message.size() > max_message_elements) return false;
   wire::writer writer(out);
   writer.begin_array(static_cast<std::uint32_t>(2 * message.size()));
   message_codec::handle_context context{handles, to};
@@ -228,6 +229,7 @@ bool message_codec::decode_first(std::span<const std::byte> bytes, const node_id
   std::uint32_t n = 0;
   if (!reader.begin_array(n)) return fail(reader.failure());
   if (n % 2 != 0) return fail("a message is made of names and values");
+  if (n > 2 * max_message_elements) return fail("a message has at most 64 elements");
   caf::message_builder builder;
   for (std::uint32_t i = 0; i < n; i += 2) {
     std::string_view name;

@@ -38,6 +38,9 @@ class handle_codec {
 
 node_id to_node_id(const caf::node_id& id);
 
+/// What a message may have: each element costs memory that its bytes do not show.
+inline constexpr std::size_t max_message_elements = 64;
+
 class message_codec {
  public:
   message_codec();
@@ -46,7 +49,7 @@ class message_codec {
   template <class T>
   void add(std::string name);
 
-  /// False, and `out` in an unknown state, when an element's type is not in the list.
+  /// False, and `out` in an unknown state, when an element's type is not in the list, or there are too many.
   bool encode(const caf::type_erased_tuple& message, const node_id& to, handle_codec& handles,
               wire::byte_buffer& out) const;
   /// False: the bytes are no message; `failure` says why.

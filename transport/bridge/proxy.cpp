@@ -13,8 +13,13 @@ void proxy::enqueue(caf::mailbox_element_ptr letter, caf::execution_unit*) {
   }
   // An exit message ends a link on both sides.
   const auto& content = letter->content();
-  if (content.match_elements<caf::exit_msg>()) unlink_from(content.get_as<caf::exit_msg>(0).source);
-  bridge_.send_letter(at_, id(), *letter);
+  std::uint64_t ended = 0;
+  if (content.match_elements<caf::exit_msg>()) {
+    const auto source = caf::actor_cast<caf::strong_actor_ptr>(content.get_as<caf::exit_msg>(0).source);
+    if (source && source->get()->getf(is_terminated_flag)) ended = source->id();
+    if (source) unlink_from(source);
+  }
+  bridge_.send_letter(at_, id(), *letter, ended);
 }
 
 bool proxy::add_backlink(caf::abstract_actor* other) {

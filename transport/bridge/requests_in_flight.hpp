@@ -4,6 +4,7 @@
 
 #include "transport/peer.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <unordered_map>
@@ -18,23 +19,31 @@ class requests_in_flight {
  public:
   void add(const peer* at, const caf::strong_actor_ptr& requester, caf::message_id response) {
     std::lock_guard lock(mutex_);
-    waiting_[at].insert_or_assign(key{requester->id(), response.integer_value()}, requester);
+    waiting_.insert_or_assign(key{requester->id(), response.integer_value()}, request{at, requester});
   }
-  void remove(const peer* at, std::uint64_t requester, caf::message_id response) {
+  /// Whoever answered: a request may have been delegated to a third node.
+  void remove(std::uint64_t requester, caf::message_id response) {
     std::lock_guard lock(mutex_);
-    const auto found = waiting_.find(at);
-    if (found != waiting_.end()) found->second.erase(key{requester, response.integer_value()});
+    waiting_.erase(key{requester, response.integer_value()});
   }
   /// Everybody who waits for a peer, with the id of the response; forgotten from now on.
   std::vector<std::pair<caf::strong_actor_ptr, caf::message_id>> take(const peer* at) {
     std::vector<std::pair<caf::strong_actor_ptr, caf::message_id>> taken;
     std::lock_guard lock(mutex_);
-    const auto found = waiting_.find(at);
-    if (found == waiting_.end()) return taken;
-    for (auto& [of, requester] : found->second)
-      taken.emplace_back(std::move(requester), caf::make_message_id(of.response));
-    waiting_.erase(found);
+    std::erase_if(waiting_, [&](auto& entry) {
+      if (entry.second.at != at) return false;
+      taken.emplace_back(std::move(entry.second.requester), caf::make_message_id(entry.first.response));
+      return true;
+    });
     return taken;
+  }
+  void clear() {
+    std::lock_guard lock(mutex_);
+    waiting_.clear();
+  }
+  std::size_t size() const {
+    std::lock_guard lock(mutex_);
+    return waiting_.size();
   }
 
  private:
@@ -46,9 +55,13 @@ class requests_in_flight {
   struct hash {
     std::size_t operator()(const key& k) const { return k.requester * 0x9e3779b97f4a7c15u ^ k.response; }
   };
+  struct request {
+    const peer* at;
+    caf::strong_actor_ptr requester;
+  };
 
-  std::mutex mutex_;
-  std::unordered_map<const peer*, std::unordered_map<key, caf::strong_actor_ptr, hash>> waiting_;
+  mutable std::mutex mutex_;
+  std::unordered_map<key, request, hash> waiting_;
 };
 
 }  // namespace troupe::transport

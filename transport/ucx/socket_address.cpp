@@ -1,5 +1,6 @@
 #include "transport/ucx/socket_address.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -7,6 +8,7 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 namespace troupe::transport {
 namespace {
@@ -61,6 +63,25 @@ std::optional<std::string> find_device_of(const std::string& host) {
   for (const ifaddrs* at = all; at != nullptr; at = at->ifa_next)
     if (at->ifa_addr != nullptr && same_host(at->ifa_addr, wanted->get())) return at->ifa_name;
   return std::nullopt;
+}
+
+result<std::string> find_local_host_towards(const address& where) {
+  const auto there = resolve(where);
+  if (!there) return there.error();
+  const auto fail = [&] {
+    return make_error(errc::unavailable, "No way leads to " + to_string(where) + ": " + std::strerror(errno) + ".");
+  };
+  // Nothing is sent: connecting a datagram socket only asks for the route.
+  const int socket = ::socket(there->storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return fail();
+  socket_address here;
+  here.size = sizeof here.storage;
+  const bool found = ::connect(socket, there->get(), there->size) == 0 &&
+                     ::getsockname(socket, reinterpret_cast<sockaddr*>(&here.storage), &here.size) == 0;
+  ::close(socket);
+  char host[NI_MAXHOST];
+  if (!found || ::getnameinfo(here.get(), here.size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0) return fail();
+  return std::string(host);
 }
 
 }  // namespace troupe::transport

@@ -24,4 +24,7 @@ std::string host_of(const sockaddr_storage& storage);
 /// The network device that has a host's address ("lo", "eth0"); nullopt for 0.0.0.0 and for other machines' hosts.
 std::optional<std::string> find_device_of(const std::string& host);
 
+/// The address of this machine that packets to another one leave from. Errors: the host is not known or not reachable.
+result<std::string> find_local_host_towards(const address& where);
+
 }  // namespace troupe::transport

@@ -2,11 +2,11 @@
 
 #include "base/assert.hpp"
 #include "transport/ucx/socket_address.hpp"
+#include "transport/ucx/ucx_context.hpp"
 
-#include <cerrno>
-#include <cstdlib>
+#include <algorithm>
+#include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -22,49 +22,8 @@ namespace {
 
 constexpr unsigned frame_am = 1;
 constexpr unsigned bulk_am = 2;
-
-error ucx_error(const std::string& what, ucs_status_t status) {
-  return make_error(errc::unavailable, what + ": UCX says '" + ucs_status_string(status) + "'.");
-}
-
-/// Settings that differ from UCX's own; what the user sets as UCX_… wins. Those of UCX's lower layers go by the
-/// environment, since UCX takes them from nowhere else.
-result<ucp_context_h> make_context(const ucx_options& options) {
-  const auto set = [](const char* name, const std::string& value) {
-    ::setenv((std::string("UCX_") + name).c_str(), value.c_str(), 0);
-  };
-  ucp_config_t* config = nullptr;
-  const auto set_here = [&](const char* name, const std::string& value) {
-    if (::getenv((std::string("UCX_") + name).c_str()) == nullptr) ucp_config_modify(config, name, value.c_str());
-  };
-  set("TCP_CM_REUSEADDR", "y");  // else a restarted node waits a minute for its own port
-  if (options.transports.empty()) {
-    // With error handling of peers UCX would leave nothing but TCP, even within a host (its issue 8477).
-    set("POSIX_ERROR_HANDLING", "y");
-    set("SYSV_ERROR_HANDLING", "y");
-    set("CMA_MEMORY_INVALIDATE", "y");
-    // While a link is being set up UCX 1.13 plans messages for TCP, which takes 8 KiB in one piece, and may send them
-    // over shared memory, which by itself takes 100 bytes: they would be lost.
-    set("POSIX_FIFO_ELEM_SIZE", "8320");
-    set("SYSV_FIFO_ELEM_SIZE", "8320");
-  }
-  if (const auto status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
-    return ucx_error("cannot read UCX's configuration", status);
-  if (!options.transports.empty()) set_here("TLS", options.transports);
-  if (!options.net_devices.empty()) {
-    set_here("NET_DEVICES", options.net_devices);
-  } else if (std::error_code missing; !std::filesystem::exists("/sys/class/infiniband", missing)) {
-    if (const auto device = find_device_of(options.bind_host)) set_here("NET_DEVICES", *device);
-  }
-  ucp_params_t params{};
-  params.field_mask = UCP_PARAM_FIELD_FEATURES;
-  params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
-  ucp_context_h context = nullptr;
-  const auto status = ucp_init(&params, config, &context);
-  ucp_config_release(config);
-  if (status != UCS_OK) return ucx_error("cannot start UCX", status);
-  return context;
-}
+constexpr auto linger = std::chrono::milliseconds(200);
+constexpr std::size_t max_lingering = 64;
 
 class ucx_fabric final : public fabric {
  public:
@@ -90,6 +49,7 @@ class ucx_fabric final : public fabric {
   void send_bulk(link_id link, const bulk_header& header, std::span<const std::byte> memory,
                  std::uint64_t cookie) override;
   void close(link_id link) override;
+  void close_gently(link_id link) override;
   bool progress() override;
   bool sleep_until(time_point when) override;
   void wake() override {
@@ -136,8 +96,11 @@ class ucx_fabric final : public fabric {
   ucs_status_t receive_bulk(link_id link, const bulk_header& header, void* data, std::size_t size, bool rendezvous);
   void accept_all();
   void report_failures();
+  ucp_ep_h forget(link_id link);
+  void end_lingering();
   void close_endpoint(ucp_ep_h endpoint, unsigned flags);
   void finish_closing();
+  void finish_closing(std::chrono::milliseconds limit);
 
   ucp_context_h context_;
   ucp_worker_h worker_;
@@ -156,20 +119,30 @@ class ucx_fabric final : public fabric {
   std::vector<ucp_conn_request_h> connection_requests_;
   std::vector<std::pair<ucp_ep_h, ucs_status_t>> failures_;
   std::vector<void*> closing_;
+  // Closed gently: until the other side closes as well, or until then.
+  std::vector<std::pair<ucp_ep_h, time_point>> lingering_;
 };
 
 ucx_fabric::~ucx_fabric() {
   if (ucp_listener_ != nullptr) ucp_listener_destroy(ucp_listener_);
+  // What is queued may still leave, for a moment.
+  std::vector<ucp_ep_h> endpoints;
+  for (const auto& [endpoint, until] : lingering_)
+    endpoints.push_back(endpoint);
   for (const auto& [id, open] : links_)
-    close_endpoint(open.endpoint, 0);
+    endpoints.push_back(open.endpoint);
+  ucp_request_param_t param{};
+  for (const auto endpoint : endpoints)
+    if (const auto request = ucp_ep_flush_nbx(endpoint, &param); UCS_PTR_IS_PTR(request)) closing_.push_back(request);
+  finish_closing(linger);
+  for (const auto endpoint : endpoints)
+    close_endpoint(endpoint, UCP_EP_CLOSE_FLAG_FORCE);
   links_.clear();
   by_endpoint_.clear();
-  // What is queued may still leave, for a moment.
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
-  while (!closing_.empty() && std::chrono::steady_clock::now() < end) {
-    ucp_worker_progress(worker_);
-    finish_closing();
-  }
+  finish_closing(linger);
+  // UCX aborts the process over a request that nobody gave back, as those of a peer that does not answer.
+  for (const auto request : closing_)
+    ucp_request_free(request);
   ucp_worker_destroy(worker_);
   ucp_cleanup(context_);
   ::close(wake_fd_);
@@ -348,7 +321,12 @@ void ucx_fabric::accept_all() {
 }
 
 void ucx_fabric::report_failures() {
-  for (const auto& [endpoint, status] : std::exchange(failures_, {})) {
+  for (const auto& failure : std::exchange(failures_, {})) {
+    const auto& [endpoint, status] = failure;
+    if (std::erase_if(lingering_, [&](const auto& closed) { return closed.first == failure.first; }) != 0) {
+      close_endpoint(endpoint, UCP_EP_CLOSE_FLAG_FORCE);
+      continue;
+    }
     const auto found = by_endpoint_.find(endpoint);
     if (found == by_endpoint_.end()) continue;  // closed from this side in the meantime
     const link_id id = found->second;
@@ -360,14 +338,33 @@ void ucx_fabric::report_failures() {
   }
 }
 
-void ucx_fabric::close(link_id id) {
+/// Nothing that comes over this endpoint counts any more. nullptr: there is no such link.
+ucp_ep_h ucx_fabric::forget(link_id id) {
   const auto found = links_.find(id);
-  if (found == links_.end()) return;
+  if (found == links_.end()) return nullptr;
   const ucp_ep_h endpoint = found->second.endpoint;
   links_.erase(found);
   by_endpoint_.erase(endpoint);
   last_endpoint_ = nullptr;
-  close_endpoint(endpoint, UCP_EP_CLOSE_FLAG_FORCE);
+  return endpoint;
+}
+
+void ucx_fabric::close(link_id id) {
+  if (const ucp_ep_h endpoint = forget(id)) close_endpoint(endpoint, UCP_EP_CLOSE_FLAG_FORCE);
+}
+
+void ucx_fabric::close_gently(link_id id) {
+  if (lingering_.size() >= max_lingering) return close(id);
+  if (const ucp_ep_h endpoint = forget(id))
+    lingering_.emplace_back(endpoint, std::chrono::steady_clock::now() + linger);
+}
+
+void ucx_fabric::end_lingering() {
+  const auto now = std::chrono::steady_clock::now();
+  while (!lingering_.empty() && lingering_.front().second <= now) {
+    close_endpoint(lingering_.front().first, UCP_EP_CLOSE_FLAG_FORCE);
+    lingering_.erase(lingering_.begin());
+  }
 }
 
 void ucx_fabric::close_endpoint(ucp_ep_h endpoint, unsigned flags) {
@@ -388,16 +385,24 @@ void ucx_fabric::finish_closing() {
   });
 }
 
+void ucx_fabric::finish_closing(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (finish_closing(); !closing_.empty() && std::chrono::steady_clock::now() < end; finish_closing())
+    ucp_worker_progress(worker_);
+}
+
 bool ucx_fabric::progress() {
   const bool moved = ucp_worker_progress(worker_) != 0;
   if (!connection_requests_.empty()) accept_all();
   if (!failures_.empty()) report_failures();
+  if (!lingering_.empty()) end_lingering();
   if (!closing_.empty()) finish_closing();
   return std::exchange(something_happened_, false) || moved;
 }
 
 bool ucx_fabric::sleep_until(time_point when) {
   if (!connection_requests_.empty() || !failures_.empty() || ucp_worker_arm(worker_) != UCS_OK) return false;
+  if (!lingering_.empty()) when = std::min(when, lingering_.front().second);
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - std::chrono::steady_clock::now());
   pollfd fds[] = {{event_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   constexpr long longest = 60'000;
@@ -412,7 +417,7 @@ bool ucx_fabric::sleep_until(time_point when) {
 }  // namespace
 
 result<std::unique_ptr<fabric>> make_ucx_fabric(const ucx_options& options) {
-  const auto context = make_context(options);
+  const auto context = make_ucx_context(options);
   if (!context) return context.error();
   ucp_worker_params_t params{};
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
