@@ -35,5 +35,12 @@ result<report> kernel_tables(const options& wanted);
 result<report> tokenizing(const options& wanted);
 /// What it costs to hold answers to JSON schemas.
 result<report> structured_output(const options& wanted);
+/// How long a stream stands still while its request moves to another worker.
+result<report> migration(const options& wanted);
+/// Messages and memory between two processes, against CAF's own network and UCX alone.
+result<report> transporting(const options& wanted);
+
+/// One of the processes that `transporting` starts. Does not return.
+int transport_endpoint(const std::string& task_as_json);
 
 }  // namespace troupe::bench

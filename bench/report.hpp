@@ -29,6 +29,8 @@ struct claim {
   std::optional<double> target;
   goal direction = goal::at_least;
   std::optional<double> bound = {};  // what the machine could do at most, in the same unit
+  std::string peer = {};             // what it is compared with; empty: nothing
+  std::vector<double> peer_samples = {};
 };
 
 inline double median(std::vector<double> samples) {
@@ -82,15 +84,20 @@ class report {
     if (c.target) {
       std::printf(" target %s %g %s", c.direction == goal::at_least ? ">=" : "<=", *c.target, ok ? "ok" : "MISSED");
     }
+    const bool compared = !c.peer.empty() && !c.peer_samples.empty();
+    const double peer_value = compared ? median(c.peer_samples) : 0;
+    // How many times better than the peer.
+    const double ratio = c.direction == goal::at_least ? value / peer_value : peer_value / value;
+    if (compared) std::printf(" %.2f x %s (%.6g)", ratio, c.peer.c_str(), peer_value);
     if (c.bound) std::printf(" %3.0f %% of %.1f", 100 * value / *c.bound, *c.bound);
     std::printf("  (n %zu, spread %.1f %%)\n", c.samples.size(), 100 * spread(c.samples));
     claims_.push_back({{"claim", c.name},
                        {"system", "troupe"},
                        {"value", value},
                        {"unit", c.unit},
-                       {"peer", nullptr},
-                       {"peer_value", nullptr},
-                       {"ratio", nullptr},
+                       {"peer", compared ? nlohmann::json(c.peer) : nlohmann::json()},
+                       {"peer_value", compared ? nlohmann::json(peer_value) : nlohmann::json()},
+                       {"ratio", compared ? nlohmann::json(ratio) : nlohmann::json()},
                        {"bound", c.bound ? nlohmann::json(*c.bound) : nlohmann::json()},
                        {"share_of_bound", c.bound ? nlohmann::json(value / *c.bound) : nlohmann::json()},
                        {"target", c.target ? nlohmann::json(*c.target) : nlohmann::json()},

@@ -2,6 +2,7 @@
 
 #include "bench/clock.hpp"
 #include "bench/event_stream.hpp"
+#include "bench/free_port.hpp"
 
 #include <csignal>
 #include <fstream>
@@ -9,9 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,19 +18,6 @@ extern char** environ;
 
 namespace troupe::bench {
 namespace {
-
-/// A port that was free a moment ago.
-std::uint16_t free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  const bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-                     ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-  ::close(probe);
-  return bound ? ntohs(address.sin_port) : std::uint16_t{0};
-}
 
 std::string contents_of(const std::string& path) {
   std::ostringstream text;
