@@ -3,8 +3,8 @@
 //
 //   payload of a `messages` frame:  ( u32 length, `length` bytes )*
 //
-// Bounded: past the soft limit a thread that can wait waits for room, past the hard limit the outbox closes and the peer
-// is given up (a peer that leaves so much lying is as good as dead).
+// Bounded: past the soft limit a thread that can wait waits for room, past the hard limit the outbox closes and the
+// peer is given up (a peer that leaves so much lying is as good as dead).
 #pragma once
 
 #include "transport/frame.hpp"

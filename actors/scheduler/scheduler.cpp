@@ -84,8 +84,8 @@ std::vector<policies::dispatch_worker> able_workers(const scheduler_state& state
   return able;
 }
 
-/// Where the decoding of a request goes that this worker prefills; nullopt when the worker decodes it itself, because it
-/// may or because nobody else can.
+/// Where the decoding of a request goes that this worker prefills; nullopt when the worker decodes it itself, because
+/// it may or because nobody else can.
 std::optional<worker_id> find_decode_worker(const scheduler_state& state, worker_id prefills) {
   if ((state.workers.at(prefills).roles & worker_role::decode) != 0) return std::nullopt;
   const auto chosen = state.config.dispatch->choose({}, able_workers(state, worker_role::decode), state.turn);

@@ -82,17 +82,17 @@ void send_blocks(worker_pointer self, const worker_config& config, relocation_id
   const std::uint32_t first_part = d.next_block - d.first_block;
   d.next_block += static_cast<std::uint32_t>(hold.blocks.size());
   d.sending = true;
-  config.bulk->send(d.target, d.ticket, first_part, hold.blocks,
-                    [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), id, hold = hold.id,
-                     then](bool whole) {
-                      mailbox.post([id, hold, then, whole](worker_pointer again) {
-                        release_hold(again, hold);
-                        if (departure* const still = find(again, id)) {
-                          still->sending = false;
-                          then(again, whole);
-                        }
-                      });
-                    });
+  config.bulk->send(
+      d.target, d.ticket, first_part, hold.blocks,
+      [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), id, hold = hold.id, then](bool whole) {
+        mailbox.post([id, hold, then, whole](worker_pointer again) {
+          release_hold(again, hold);
+          if (departure* const still = find(again, id)) {
+            still->sending = false;
+            then(again, whole);
+          }
+        });
+      });
 }
 
 struct last_stage_outcome {
@@ -171,7 +171,8 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
         still->sending = false;
         const std::size_t n_blocks = outcome.hold->blocks.size();
         if (outcome.prefilled) ++still->n_stages;
-        const bool last = outcome.prefilled && (n_blocks <= last_stage_blocks || still->n_stages > config.relocation_stages);
+        const bool last =
+            outcome.prefilled && (n_blocks <= last_stage_blocks || still->n_stages > config.relocation_stages);
         if (n_blocks == 0 || last) {
           release_hold(again, outcome.hold->id);
           if (last) copy_rest(again, config, id);

@@ -21,7 +21,7 @@ struct worker_config {
   caf::actor scheduler;
   engine_driver_factory make_driver;
   std::uint8_t roles = worker_role::both;
-  std::shared_ptr<bulk_port> bulk{};  // nullptr: requests stay where they are
+  std::shared_ptr<bulk_port> bulk{};    // nullptr: requests stay where they are
   std::uint32_t relocation_stages = 3;  // copies before the request is paused, at most
   std::chrono::milliseconds relocation_step_limit{2000};
   std::chrono::milliseconds arrival_limit{10'000};

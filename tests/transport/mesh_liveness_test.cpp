@@ -161,6 +161,16 @@ TEST_CASE("a node that was kept from running kills nobody", "[mesh][liveness]") 
     pair.world.run_for(beat);
     CHECK(pair.b.lost.size() == 1);
   }
+  SECTION("one side that hears the other again at once notices silence as soon as ever") {
+    pair_of_nodes pair;
+    pair.b.frozen = true;
+    pair.world.run_for(milliseconds(790));
+    pair.b.frozen = false;
+    pair.world.run_for(milliseconds(1));
+    pair.world.network.cut(pair.a.host, pair.b.host);
+    pair.world.network.cut(pair.b.host, pair.a.host);
+    CHECK(pair.time_to_loss(pair.b) <= dead_after + beat);
+  }
   SECTION("in the middle of a handshake") {
     mesh_world world;
     auto& a = world.add("127.0.0.1", 1);

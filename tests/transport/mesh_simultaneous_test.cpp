@@ -86,6 +86,31 @@ TEST_CASE("simultaneous connections: one session stays, queued messages arrive o
   CHECK(n == 3564);
 }
 
+TEST_CASE("simultaneous connections whose links are late each in its own way", "[mesh][simultaneous]") {
+  for (std::uint64_t seed = 0; seed < 3000; ++seed) {
+    CAPTURE(seed);
+    random_stream random(seed);
+    const int first_number = 1 + static_cast<int>(random.below(2));
+    mesh_world world;
+    auto& a = world.add("127.0.0.1", first_number);
+    auto& b = world.add("127.0.0.2", 3 - first_number);
+    for (auto* node : {&a, &b}) {
+      for (int i = 0; i < 12; ++i)
+        node->faults->order(fault_direction::out, fault::delay, 1, std::chrono::microseconds(random.below(6000)));
+    }
+    int n_answers_a = 0, n_answers_b = 0;
+    const auto how_a = static_cast<way>(random.below(3)), how_b = static_cast<way>(random.below(3));
+    begin(a, b, how_a, n_answers_a);
+    world.run_for(std::chrono::microseconds(random.below(5000)));
+    begin(b, a, how_b, n_answers_b);
+    world.run_for(milliseconds(100));
+    CHECK(n_answers_a == (how_a != way::by_id));
+    CHECK(n_answers_b == (how_b != way::by_id));
+    check_one_session(a, b);
+    check_one_session(b, a);
+  }
+}
+
 TEST_CASE("a side that dials twice has one session and two answers", "[mesh][simultaneous]") {
   for (int pause_us = 0; pause_us <= 8000; pause_us += 100) {
     for (const int n_dials : {2, 5}) {
