@@ -18,7 +18,7 @@ ALLOWED = {
     "actors/protocols": ["base"],
     "actors": ["base", "kernels", "runtime", "policies", "transport", "actors/protocols"],
     "transport": ["base"],
-    "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors"],
+    "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols"],
     "include": ["base", "kernels", "runtime", "policies", "actors", "troupe"],
     "bench": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols"],
     "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols", "simulator", "bench", "troupe"],

@@ -1,0 +1,62 @@
+#include "simulator/simulated_driver.hpp"
+
+#include <utility>
+
+namespace troupe::simulator {
+
+simulated_driver::simulated_driver(std::unique_ptr<engine_runner> runner, listener report,
+                                   std::function<duration()> step_cost, std::function<void()> on_end)
+    : runner_(std::move(runner)),
+      report_(std::move(report)),
+      step_cost_(std::move(step_cost)),
+      on_end_(std::move(on_end)) {
+  report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
+}
+
+simulated_driver::~simulated_driver() {
+  if (on_end_) on_end_();
+}
+
+bool simulated_driver::add(generation_request request, std::uint64_t run) {
+  return this->run([taken = std::move(request), run](engine_runner& runner) { runner.add(taken, run); });
+}
+
+void simulated_driver::remove(request_id request) {
+  commands_.emplace_back(request);
+}
+
+bool simulated_driver::run(engine_task task) {
+  commands_.emplace_back(std::move(task));
+  return true;
+}
+
+time_point simulated_driver::next_turn(time_point now) const {
+  if (dead_) return time_point::max();
+  if (computing_) return done_at_;
+  return !commands_.empty() || runner_->has_work() ? now : time_point::max();
+}
+
+void simulated_driver::turn(time_point now) {
+  if (next_turn(now) > now) return;
+  if (computing_) {
+    computing_ = false;
+    return report_turn();
+  }
+  for (auto& next : std::exchange(commands_, {})) {
+    if (const auto* ended = std::get_if<request_id>(&next))
+      runner_->remove(*ended);
+    else
+      std::get<engine_task>(next)(*runner_);
+  }
+  if (!runner_->has_work()) return report_turn();
+  computing_ = true;
+  done_at_ = now + step_cost_();
+}
+
+void simulated_driver::report_turn() {
+  auto report = guarded_turn(*runner_);
+  dead_ = report.engine_failure.has_value();
+  report_(std::move(report));
+}
+
+}  // namespace troupe::simulator
