@@ -23,6 +23,11 @@ simulated_world::simulated_world(simulated_world_options opts)
     nodes_[at].host = (options_.sealed ? "10.0.0." : "127.0.0.") + std::to_string(at + 1);
     if (at > 0) nodes_[at].roles = options_.roles[at - 1];
   }
+  for (const auto& from : nodes_)
+    for (const auto& to : nodes_)
+      network_.set_latency(
+          from.host, to.host,
+          options_.network.latency * (1 + static_cast<int>(random_.below(std::max(1u, options_.link_spread)))));
   start_head();
   for (std::size_t at = 1; at < nodes_.size(); ++at)
     start_worker_node(at);

@@ -38,7 +38,8 @@ struct simulated_world_options {
   std::vector<std::uint8_t> roles{worker_role::both, worker_role::both};  // of the nodes, from node 1 on
   simulated_engine_options engine{};
   transport::network_model network{.latency = std::chrono::microseconds(500)};
-  bool sealed = false;  // hosts that are not of loopback, with a secret
+  std::uint32_t link_spread = 1;  // each link, in each direction, is up to so many times slower than the model says
+  bool sealed = false;            // hosts that are not of loopback, with a secret
   std::size_t queue_capacity = 64;
   std::uint32_t worker_backlog = 2;
   std::string dispatch = "least_loaded";

@@ -101,6 +101,10 @@ void world_observer::see_content(std::size_t node, const caf::scheduled_actor& r
     const auto ended = ended_.find(chunk.request);
     if (ended != ended_.end() && now_ - ended->second > longest_afterlife)
       violate("I12: a worker still computes request " + std::to_string(chunk.request.value) + " seconds after its end");
+    auto& owner = owners_.try_emplace(chunk.request, ownership{chunk.epoch, now_}).first->second;
+    if (chunk.epoch > owner.highest) owner = {chunk.epoch, now_};
+    if (chunk.epoch < owner.highest && now_ - owner.since > longest_overlap)
+      violate("I3: request " + std::to_string(chunk.request.value) + " is still computed by an owner that has lost it");
     const auto who = place_of(letter.sender);
     const auto [at, fresh] = emitters_.try_emplace({chunk.request, chunk.epoch}, who);
     if (!fresh && at->second != who)
@@ -113,9 +117,9 @@ void world_observer::see_content(std::size_t node, const caf::scheduled_actor& r
     note(static_cast<std::uint64_t>(ended.reason));
   } else if (content.match_elements<caf::down_msg>()) {
     const auto of = caf::actor_cast<caf::strong_actor_ptr>(content.get_as<caf::down_msg>(0).source);
-    if (of && ++told_[{{node, receiver.id()}, place_of(of)}] == 2)
+    if (of && ++told_[{{node, receiver.id()}, place_of(of)}] == 3)
       violate("I10: the " + std::string(receiver.name()) + " of node " + std::to_string(node) +
-              " is told twice at once that another actor is gone: monitors pile up");
+              " is told again and again that an actor is gone: monitors pile up");
   }
 }
 

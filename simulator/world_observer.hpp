@@ -56,7 +56,8 @@ class world_observer {
   static constexpr std::size_t max_violations = 20;
   // A relocation that goes wrong may leave two owners for its step limit.
   static constexpr duration longest_afterlife = std::chrono::milliseconds(3500);
-  using place = std::pair<std::string, std::uint64_t>;  // node, actor
+  static constexpr duration longest_overlap = std::chrono::milliseconds(1500);  // of an owner with the next one
+  using place = std::pair<std::string, std::uint64_t>;                          // node, actor
 
   void see_content(std::size_t node, const caf::scheduled_actor& receiver, const caf::mailbox_element& letter);
 
@@ -64,6 +65,11 @@ class world_observer {
   std::uint64_t n_messages_ = 0;
   std::vector<std::string> violations_;
   std::map<request_id, time_point> ended_;
+  struct ownership {
+    epoch highest;
+    time_point since;  // its first chunk
+  };
+  std::map<request_id, ownership> owners_;
   std::map<std::pair<request_id, epoch>, place> emitters_;  // I3
   time_point now_{};
   std::map<std::pair<std::pair<std::size_t, std::uint64_t>, place>, int> told_;  // down messages of now: whom, of whom

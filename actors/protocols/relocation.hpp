@@ -36,7 +36,8 @@
 //
 // Idempotency: the key of every message is the relocation's number; what carries an unknown one is dropped, an offer
 // for a request that is here already is refused. Time-outs: 2 s for each step at the source; at the target, the loss of
-// the source, or 10 s without a commit. Failpoints: relocation.offer, .accept, .copy, .pause, .commit, .taken, .done.
+// the source, or 10 s without a commit. Failpoints: relocation.offer, .accept, .copy, .pause, .commit, .broken, .taken,
+// .done.
 #pragma once
 
 #include "actors/protocols/request.hpp"

@@ -91,6 +91,7 @@ void settled(worker_pointer self, const worker_config& config, relocation_id id,
   if (a == nullptr) return;
   a->filled = true;
   if (a->given_up) return forget(self, id);
+  if (failpoint("relocation.broken")) whole = false;
   if (!apply(self, id, whole ? arrival_event::filled : arrival_event::broken)) return;
   if (!whole) {
     self->send(a->source, abort_relocation{id, "its blocks did not arrive whole"});

@@ -21,6 +21,7 @@ simulated_world_options draw_shape(std::uint64_t seed) {
   shape.sealed = random.below(4) == 0;
   shape.dispatch = random.below(2) == 0 ? "least_loaded" : "round_robin";
   shape.network.latency = std::chrono::microseconds(100 + random.below(4000));
+  if (random.below(2) == 0) shape.link_spread = 40;
   // K and V of a block take up to some milliseconds.
   if (random.below(2) == 0) shape.network.bytes_per_second = 1000.0 * static_cast<double>(100 + random.below(2000));
   shape.engine.blocks = static_cast<std::uint32_t>(16 + random.below(32));
