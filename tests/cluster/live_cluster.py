@@ -51,10 +51,10 @@ class Process:
 
 
 class Cluster:
-    def __init__(self, troupe, model, head_flags=(), node_flags=()):
+    def __init__(self, troupe, model, head_flags=(), node_flags=(), host="127.0.0.1"):
         self.troupe, self.model, self.node_flags = troupe, model, list(node_flags)
         self.nodes = {}
-        self.head = Process("head", [troupe, "serve", model, "--port", "0", "--cluster-listen", "127.0.0.1:0", "--no-local-worker", "--served-model-name", "model", *head_flags])
+        self.head = Process("head", [troupe, "serve", model, "--port", "0", "--cluster-listen", f"{host}:0", "--no-local-worker", "--served-model-name", "model", *head_flags])
         ready = self.head.wait_for(r"ready .*url=(\S+).*cluster=(\S+)")
         self.url, self.address = ready.group(1), ready.group(2)
 
