@@ -176,7 +176,7 @@ moved move_about(small_cluster& cluster, std::uint32_t prompt_tokens, std::uint3
     const auto ordered = clock::now();
     if (!cluster.migrate(id)) break;
     while (cluster.worker_of(id) == from && clock::now() - ordered < std::chrono::seconds(5))
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));  // seldom: it asks all members
     measured.total_ms.push_back(milliseconds(clock::now() - ordered));
     if (!stream->wait_for_tokens(stream->n_tokens() + 10)) break;
     const double step = median(gaps(before, before.size() - 15));

@@ -69,7 +69,7 @@ void write_covered_header(std::byte* to, const frame_header& header) {
 
 void write_frame_header(std::span<std::byte> frame, frame_header header) {
   TROUPE_ASSERT(frame.size() >= frame_header_bytes && frame.size() <= frame_header_bytes + max_payload_bytes,
-                "a frame has a header and at most 16 MiB");
+                "a frame has a header and at most 512 KiB");
   header.length = static_cast<std::uint32_t>(frame.size() - frame_header_bytes);
   write_covered_header(frame.data(), header);
   store(frame.data() + covered_bytes, checksum(frame.data(), frame.subspan(frame_header_bytes)));
@@ -86,7 +86,7 @@ parsed_frame parse_frame(std::span<const std::byte> frame) {
   if (std::memcmp(at, magic, sizeof magic) != 0) return refuse(frame_error::wrong_magic);
   if (load<std::uint8_t>(at + 4) != frame_version) return refuse(frame_error::wrong_version);
   const auto type = load<std::uint8_t>(at + 5);
-  if (type < 1 || type > static_cast<std::uint8_t>(frame_type::bulk)) return refuse(frame_error::unknown_type);
+  if (type < 1 || type > static_cast<std::uint8_t>(frame_type::message_part)) return refuse(frame_error::unknown_type);
   auto& header = parsed.header;
   header.type = static_cast<frame_type>(type);
   header.flags = load<std::uint16_t>(at + 6);

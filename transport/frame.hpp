@@ -5,7 +5,7 @@
 //        4      1  version of this layout
 //        5      1  type (frame_type)
 //        6      2  flags (frame_flags)
-//        8      4  length of the payload in bytes, at most 16 MiB
+//        8      4  length of the payload in bytes, at most 512 KiB
 //       12      4  epoch of the session; 0 before there is one
 //       16      8  sequence: counts a session's frames in one direction from 1
 //       24      8  checksum: XXH3-64 of the 24 bytes before and the payload
@@ -25,15 +25,16 @@
 namespace troupe::transport {
 
 inline constexpr std::size_t frame_header_bytes = 32;
-inline constexpr std::size_t max_payload_bytes = std::size_t{16} << 20;
+inline constexpr std::size_t max_payload_bytes = std::size_t{512} << 10;
 inline constexpr std::uint8_t frame_version = 1;
 
 enum class frame_type : std::uint8_t {
-  handshake = 1,  // security/handshake.hpp has the payload
-  messages = 2,   // mesh.hpp: any number of messages, one after the other
-  beat = 3,       // no payload: says that the sender is alive
-  bye = 4,        // no payload: the sender closes the session in order
-  bulk = 5        // bulk_chunk.hpp: bulk memory of sealed sessions
+  handshake = 1,    // security/handshake.hpp has the payload
+  messages = 2,     // mesh.hpp: any number of messages, one after the other
+  beat = 3,         // no payload: says that the sender is alive
+  bye = 4,          // no payload: the sender closes the session in order
+  bulk = 5,         // bulk_sender.hpp: bulk memory of sealed sessions
+  message_part = 6  // outbox.hpp: of a message that is too long for one frame
 };
 
 namespace frame_flags {

@@ -38,6 +38,13 @@ struct event {
   std::variant<connected, frame_event, bulk_event, part_done, lost> what;
 };
 
+/// Nobody counts the parts of bulk memory as frames are counted, so that one that is missing would be noticed. Like a
+/// real connection, a link sends them again while the network is cut, for as long as its session lasts.
+bool is_repeated(const event& of) {
+  return std::holds_alternative<bulk_event>(of.what) || std::holds_alternative<part_done>(of.what);
+}
+constexpr duration repeat_after = std::chrono::milliseconds(20);
+
 }  // namespace
 
 /// One end of a link: who is at the other, and when it will have taken all that was sent.
@@ -179,10 +186,13 @@ class memory_fabric final : public fabric {
  private:
   using due_key = std::pair<time_point, std::uint64_t>;
 
+  memory_fabric* find(const std::string& host) const {
+    const auto found = network_.fabrics.find(host);
+    return found == network_.fabrics.end() ? nullptr : found->second;
+  }
   /// nullptr: no such host, or nothing reaches it from here.
   memory_fabric* reach(const std::string& host) const {
-    const auto found = network_.fabrics.find(host);
-    return found == network_.fabrics.end() || network_.cuts.contains({host_, host}) ? nullptr : found->second;
+    return network_.cuts.contains({host_, host}) ? nullptr : find(host);
   }
   /// False after a crash: who was here goes on for a while in a test, and nothing it does shows.
   bool is_here() const {
@@ -197,7 +207,7 @@ class memory_fabric final : public fabric {
     const double rate = network_.model.bytes_per_second;
     const std::chrono::duration<double> busy(rate > 0 ? static_cast<double>(bytes) / rate : 0.0);
     end.free_at = std::max(network_.now(), end.free_at) + std::chrono::duration_cast<duration>(busy);
-    memory_fabric* const other = reach(end.host);
+    memory_fabric* const other = is_repeated(what) ? find(end.host) : reach(end.host);
     if (other == nullptr) return;  // lost on the way, and nobody is told
     end.last_arrival = std::max(end.last_arrival, end.free_at + network_.latency(host_, end.host));
     other->schedule(end.last_arrival, std::move(what));
@@ -206,7 +216,11 @@ class memory_fabric final : public fabric {
   void take(event& next) {
     const auto over = links_.find(next.link);
     // What is under way when a network is cut does not arrive either.
-    if (over == links_.end() || network_.cuts.contains({over->second.host, host_})) return;
+    if (over == links_.end()) return;
+    if (network_.cuts.contains({over->second.host, host_})) {
+      if (is_repeated(next)) schedule(network_.now() + repeat_after, std::move(next));
+      return;
+    }
     if (const auto* done = std::get_if<part_done>(&next.what)) {
       if (parts_.erase(done->cookie) != 0) listener_->on_bulk_sent(done->cookie, true);
     } else if (std::holds_alternative<connected>(next.what)) {

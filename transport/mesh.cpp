@@ -103,6 +103,7 @@ void mesh::on_frame(link_id link, std::span<const std::byte> bytes) {
   }
   bool fine = true;
   if (frame.header.type == frame_type::messages) fine = take_messages(s, *payload);
+  if (frame.header.type == frame_type::message_part) fine = take_message_part(s, *payload);
   if (frame.header.type == frame_type::bulk) fine = take_bulk_chunk(s, *payload);
   if (frame.header.type == frame_type::bye) condemn(link, std::string(said_bye), false);
   if (fine) return;
@@ -111,6 +112,7 @@ void mesh::on_frame(link_id link, std::span<const std::byte> bytes) {
 }
 
 bool mesh::take_messages(session& s, std::span<const std::byte> payload) {
+  if (!s.partial_message.empty()) return false;  // its other parts come first
   std::uint64_t n = 0;
   const bool fine = for_each_message(payload, [&](std::span<const std::byte> message) {
     ++n;
@@ -118,6 +120,22 @@ bool mesh::take_messages(session& s, std::span<const std::byte> payload) {
   });
   counters_.messages_received.fetch_add(n, std::memory_order_relaxed);
   return fine;
+}
+
+bool mesh::take_message_part(session& s, std::span<const std::byte> payload) {
+  std::uint32_t length = 0;
+  if (payload.size() <= sizeof length) return false;
+  std::memcpy(&length, payload.data(), sizeof length);
+  payload = payload.subspan(sizeof length);
+  auto& partial = s.partial_message;
+  if (partial.empty()) s.partial_length = length;
+  if (length != s.partial_length || length > max_message_bytes || payload.size() > length - partial.size())
+    return false;
+  partial.append(payload);
+  if (partial.size() < length) return true;
+  const wire::byte_buffer whole = std::exchange(partial, {});
+  counters_.messages_received.fetch_add(1, std::memory_order_relaxed);
+  return listener_.on_message(s.with, whole.bytes());
 }
 
 bool mesh::take_bulk_chunk(session& s, std::span<const std::byte> payload) {
@@ -274,8 +292,8 @@ void mesh::send_empty(session& s, frame_type type) {
 
 bool mesh::flush(session& s) {
   auto frames = s.with->outbox_.take();
-  for (auto& frame : frames)
-    send_frame(s, frame_type::messages, std::move(frame));
+  for (auto& [type, bytes] : frames)
+    send_frame(s, type, std::move(bytes));
   return !frames.empty();
 }
 

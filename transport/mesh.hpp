@@ -152,6 +152,7 @@ class mesh final : private fabric_listener {
   void take_handshake(link_session& s, std::span<const std::byte> payload);
   void establish(link_session& s);
   bool take_messages(session& s, std::span<const std::byte> payload);
+  bool take_message_part(session& s, std::span<const std::byte> payload);
   bool take_bulk_chunk(session& s, std::span<const std::byte> payload);
   /// Ends a session after the callbacks of this round.
   void condemn(link_id link, std::string why, bool refusal);

@@ -1,5 +1,6 @@
 #include "transport/outbox.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe::transport {
@@ -19,16 +20,31 @@ outbox::outcome outbox::push(std::span<const std::byte> message, bool may_wait, 
     return outcome::overrun;
   }
   first = frames_.empty();
-  if (first || frames_.back().size() + added > limits_.frame_bytes) frames_.emplace_back().extend(frame_header_bytes);
-  auto& frame = frames_.back();
-  frame.write(reinterpret_cast<const char*>(&length), sizeof length);
-  frame.append(message);
   bytes_ += added;
+  const auto write = [&](wire::byte_buffer& frame, std::span<const std::byte> bytes) {
+    frame.write(reinterpret_cast<const char*>(&length), sizeof length);
+    frame.append(bytes);
+  };
+  if (message.size() > message_part_bytes) {
+    for (; !message.empty(); message = message.subspan(std::min(message.size(), message_part_bytes)))
+      write(add_frame(frame_type::message_part), message.first(std::min(message.size(), message_part_bytes)));
+    return outcome::queued;
+  }
+  const bool fits = !first && frames_.back().type == frame_type::messages &&
+                    frames_.back().bytes.size() + added <= limits_.frame_bytes;
+  write(fits ? frames_.back().bytes : add_frame(frame_type::messages), message);
   return outcome::queued;
 }
 
-std::vector<wire::byte_buffer> outbox::take() {
-  std::vector<wire::byte_buffer> taken;
+wire::byte_buffer& outbox::add_frame(frame_type type) {
+  auto& added = frames_.emplace_back();
+  added.type = type;
+  added.bytes.extend(frame_header_bytes);
+  return added.bytes;
+}
+
+std::vector<unsent_frame> outbox::take() {
+  std::vector<unsent_frame> taken;
   bool was_full = false;
   {
     std::lock_guard lock(mutex_);

@@ -1,7 +1,11 @@
 // What waits to be sent to one peer: any thread puts messages in, the progress thread takes frames out. Messages that
 // wait together share a frame, so that a busy link sends few large frames and an idle one loses no time.
 //
-//   payload of a `messages` frame:  ( u32 length, `length` bytes )*
+//   payload of a `messages` frame:      ( u32 length, `length` bytes )*
+//   payload of a `message_part` frame:  u32 length of the whole message, bytes
+//
+// The parts of a message follow each other; nobody has to wait for the whole of it to see that its sender is alive,
+// on a slow link either.
 //
 // Bounded: past the soft limit a thread that can wait waits for room, past the hard limit the outbox closes and the
 // peer is given up (a peer that leaves so much lying is as good as dead).
@@ -28,8 +32,15 @@ struct outbox_limits {
   std::size_t hard_bytes = std::size_t{64} << 20;
 };
 
-/// What fits a frame of its own, sealed or not.
-inline constexpr std::size_t max_message_bytes = max_payload_bytes - seal_tag_bytes - sizeof(std::uint32_t);
+inline constexpr std::size_t max_message_bytes = std::size_t{16} << 20;
+/// A longer message is cut into parts of so many bytes. A link that brings one in a second, 2 Mbit/s, stays alive.
+inline constexpr std::size_t message_part_bytes = std::size_t{256} << 10;
+
+/// Has room for its header, and then the payload.
+struct unsent_frame {
+  frame_type type = frame_type::messages;
+  wire::byte_buffer bytes;
+};
 
 class outbox {
  public:
@@ -40,16 +51,18 @@ class outbox {
   /// is not the one that empties the outbox.
   outcome push(std::span<const std::byte> message, bool may_wait, bool& first);
 
-  /// Frames with room for their headers, oldest first; empty when nothing waits. For the progress thread.
-  std::vector<wire::byte_buffer> take();
+  /// Oldest first; empty when nothing waits. For the progress thread.
+  std::vector<unsent_frame> take();
   /// Nothing is taken any more; who waits is woken.
   void close();
 
  private:
+  wire::byte_buffer& add_frame(frame_type type);
+
   const outbox_limits limits_;
   std::mutex mutex_;
   std::condition_variable room_;
-  std::vector<wire::byte_buffer> frames_;
+  std::vector<unsent_frame> frames_;
   std::size_t bytes_ = 0;
   bool closed_ = false;
 };

@@ -59,6 +59,9 @@ class session {
     last_heard_ = std::min(last_heard_ + pause, now);
     opened_ = std::min(opened_ + pause, now);
   }
+  /// The beginning of a message that comes in parts; of so many bytes in all.
+  wire::byte_buffer partial_message;
+  std::uint32_t partial_length = 0;
   /// Where the chunks of the present bulk part go (bulk_sender.hpp).
   struct arriving_part {
     std::uint64_t ticket = 0;

@@ -122,8 +122,8 @@ void take_chunk(gateway_pointer self, const gateway_config& config, token_chunk&
   if (s->early.empty() && s->early_end) end(self, config, *std::exchange(s->early_end, std::nullopt));
 }
 
-// 50, 100, 200, … ms: 3 s in all.
-constexpr std::uint32_t max_retries = 6;
+// 50, 100, 200, … ms: 13 s in all, in which a worker's process starts again.
+constexpr std::uint32_t max_retries = 8;
 
 void resubmit_later(gateway_pointer self, request_id id, stream& s) {
   self->delayed_send(self, std::chrono::milliseconds(50u << s.retries), resubmit_request{id, s.epoch});
@@ -138,8 +138,10 @@ void end(gateway_pointer self, const gateway_config& config, const request_ended
     s->early_end = ended;
     return wait_for_gap(self, config, ended.request, *s);
   }
-  // Between the death of a worker and its restart the scheduler has nobody to turn to.
-  const bool restarting = ended.reason == finish_reason::failed && ended.failure == errc::unavailable &&
+  // Between the death of a worker and its restart the scheduler has nobody to turn to, or others came first. What was
+  // accepted once is not refused.
+  const bool restarting = ended.reason == finish_reason::failed &&
+                          (ended.failure == errc::unavailable || ended.failure == errc::overloaded) &&
                           incarnation(s->epoch) > incarnation(first_epoch());
   if (restarting && s->retries < max_retries) return resubmit_later(self, ended.request, *s);
   std::optional<error> failure;

@@ -211,6 +211,26 @@ void end(scheduler_pointer self, const request_ended& ended) {
   dispatch(self);
 }
 
+/// A worker that drains gives its requests away, to whoever has the most room for each. Those that cannot be moved yet,
+/// or were refused, are asked for again with a later report.
+void move_away(scheduler_pointer self, worker_id draining) {
+  auto& state = self->state;
+  auto& worker = state.workers.at(draining);
+  const auto now = self->clock().now();
+  if (now < worker.moves_again) return;
+  worker.moves_again = now + state.config.drain_every;
+  std::vector<policies::dispatch_worker> others;
+  for (const auto& [id, other] : state.workers)
+    if (other.reported && !other.draining && (other.roles & worker_role::decode) != 0) others.push_back(other.load);
+  for (const auto& [id, entry] : state.requests) {
+    if (entry.state != request_state::assigned || entry.worker != draining) continue;
+    const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, others, state.turn++);
+    if (!chosen) return;
+    std::ranges::find(others, *chosen, &policies::dispatch_worker::id)->requests += 1;
+    self->send(worker.handle, relocate_request{id}, state.workers.at(*chosen).handle);
+  }
+}
+
 void take_report(scheduler_pointer self, const load_report& report) {
   auto& state = self->state;
   const auto found = state.workers.find(report.worker);
@@ -222,6 +242,7 @@ void take_report(scheduler_pointer self, const load_report& report) {
   worker.load.blocks_used = report.blocks_used;
   worker.load.blocks_total = report.blocks_total;
   worker.load.tokens_to_compute = report.tokens_to_compute;
+  if (worker.draining) move_away(self, report.worker);
   dispatch(self);
   publish(self);
 }
@@ -309,23 +330,13 @@ command_done migrate(scheduler_pointer self, request_id request, worker_id to) {
           "Request " + std::to_string(request.value) + " is being moved to worker " + std::to_string(to.value) + "."};
 }
 
-/// A worker that drains gives its requests away, to whoever has the most room for each.
 void drain(scheduler_pointer self, worker_id draining) {
   auto& state = self->state;
   state.drained.insert(draining);
   const auto worker = state.workers.find(draining);
   if (worker == state.workers.end()) return;
   worker->second.draining = true;
-  std::vector<policies::dispatch_worker> others;
-  for (const auto& [id, other] : state.workers)
-    if (other.reported && !other.draining && (other.roles & worker_role::decode) != 0) others.push_back(other.load);
-  for (const auto& [id, entry] : state.requests) {
-    if (entry.state != request_state::assigned || entry.worker != draining) continue;
-    const auto chosen = state.config.dispatch->choose({entry.prompt_tokens}, others, state.turn++);
-    if (!chosen) return;
-    std::ranges::find(others, *chosen, &policies::dispatch_worker::id)->requests += 1;
-    self->send(worker->second.handle, relocate_request{id}, state.workers.at(*chosen).handle);
-  }
+  move_away(self, draining);
 }
 
 requests_status list_requests(const scheduler_state& state) {

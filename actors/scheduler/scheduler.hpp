@@ -20,6 +20,7 @@ struct scheduler_config {
   std::size_t queue_capacity = 1024;  // requests that wait, the workers' backlogs included
   // Requests a worker holds beyond what its engine runs at once, so that a freed place is taken within the same step.
   std::uint32_t worker_backlog = 16;
+  std::chrono::milliseconds drain_every{500};  // a worker that drains is asked again to give its requests away
   std::shared_ptr<troupe::metrics> metrics{};  // may be null
 };
 
@@ -42,8 +43,9 @@ struct scheduler_state {
     policies::dispatch_worker load;
     load_report report;
     std::uint8_t roles = worker_role::both;
-    bool reported = false;  // takes nothing before its first report
-    bool draining = false;  // takes nothing any more
+    bool reported = false;                       // takes nothing before its first report
+    bool draining = false;                       // takes nothing any more
+    caf::actor_clock::time_point moves_again{};  // not asked to give requests away before
   };
   struct queue_key {
     std::int32_t priority;

@@ -12,6 +12,24 @@ using std::chrono::milliseconds;
 
 namespace {
 
+/// Fails as the test says.
+class failing_store final : public registry_store {
+ public:
+  result<std::map<std::string, member_record>> load() override {
+    if (loads_fail) return make_error(errc::unavailable, "The store is away.");
+    return kept_->load();
+  }
+  result<> save(const std::string& name, const member_record& record) override {
+    if (saves_fail) return make_error(errc::unavailable, "The store is away.");
+    return kept_->save(name, record);
+  }
+  bool loads_fail = false;
+  bool saves_fail = false;
+
+ private:
+  std::unique_ptr<registry_store> kept_ = make_memory_registry_store();
+};
+
 /// A cluster of two nodes, the second of which introduces itself as the test says.
 simulated_world_options with_stranger(std::function<void(join_cluster&)> change) {
   simulated_world_options shape;
@@ -145,4 +163,31 @@ TEST_CASE("numbers and drained nodes survive the head's restart", "[sim][members
     check(world);
   }
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a number that is not kept is not given", "[sim][refusal][membership]") {
+  const auto store = std::make_shared<failing_store>();
+  store->loads_fail = store->saves_fail = true;
+  simulated_world world({.roles = {worker_role::both, worker_role::both}, .store = store});
+  world.run_for(milliseconds(5000));
+  CHECK(!world.number(1).has_value());
+  store->loads_fail = false;
+  world.run_for(milliseconds(5000));
+  CHECK(!world.number(1).has_value());
+  CHECK(!world.number(2).has_value());
+  store->saves_fail = false;
+  REQUIRE(world.settle());
+  REQUIRE(world.number(1).has_value());
+  REQUIRE(world.number(2).has_value());
+  CHECK(world.number(1) != world.number(2));
+  CHECK(store->load()->size() == 2);
+  // Who is known joins again without the store.
+  const auto number = world.number(1);
+  store->saves_fail = true;
+  world.crash(1);
+  world.run_for(milliseconds(100));
+  world.start(1);
+  REQUIRE(world.settle());
+  CHECK(world.number(1) == number);
+  check(world);
 }

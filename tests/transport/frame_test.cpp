@@ -77,7 +77,7 @@ TEST_CASE("every field that is wrong is named", "[frame]") {
     CHECK(error_of(with_byte(frame, i, 0x55)) == frame_error::wrong_magic);
   for (const int version : {0, 2, 255})
     CHECK(error_of(with_byte(frame, 4, version)) == frame_error::wrong_version);
-  for (const int type : {0, 6, 255})
+  for (const int type : {0, 7, 255})
     CHECK(error_of(with_byte(frame, 5, type)) == frame_error::unknown_type);
   CHECK(error_of(with_byte(frame, 8, 99)) == frame_error::wrong_length);
   CHECK(error_of(with_byte(frame, 8, 101)) == frame_error::wrong_length);
@@ -108,7 +108,7 @@ TEST_CASE("no bit may change and no byte may be missing", "[frame]") {
   CHECK(error_of(longer) == frame_error::wrong_length);
 }
 
-TEST_CASE("the largest payload is 16 MiB", "[frame]") {
+TEST_CASE("the largest payload is 512 KiB", "[frame]") {
   frame_bytes frame(frame_header_bytes + max_payload_bytes);
   write_frame_header(frame, {});
   CHECK(parse_frame(frame).error == frame_error::none);

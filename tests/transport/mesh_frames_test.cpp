@@ -44,11 +44,20 @@ std::function<void(wire::byte_buffer&)> with_payload(std::initializer_list<int> 
   };
 }
 
+std::function<void(wire::byte_buffer&)> with_part(std::initializer_list<int> bytes) {
+  return [change = with_payload(bytes)](wire::byte_buffer& frame) {
+    change(frame);
+    auto header = parse_frame(frame.bytes()).header;
+    header.type = frame_type::message_part;
+    write_frame_header(frame.bytes(), header);
+  };
+}
+
 const frame_case cases[] = {
     {"magic", with_byte(0, 'X'), "wrong_magic", nullptr},
     {"version", with_byte(4, 9), "wrong_version", nullptr},
     {"type 0", with_byte(5, 0), "unknown_type", nullptr},
-    {"type 6", with_byte(5, 6), "unknown_type", nullptr},
+    {"type 7", with_byte(5, 7), "unknown_type", nullptr},
     {"length", with_byte(8, 200), "wrong_length", nullptr},
     {"huge length", with_byte(11, 0xff), "too_large", nullptr},
     {"checksum", with_bit(24), "wrong_checksum", nullptr},
@@ -66,6 +75,9 @@ const frame_case cases[] = {
     {"half a length", with_payload({1, 0}), "malformed_message", "wrong_session"},
     {"half a message", with_payload({9, 0, 0, 0, 1}), "malformed_message", "wrong_session"},
     {"a long message", with_payload({255, 255, 255, 255}), "malformed_message", "wrong_session"},
+    {"an empty part", with_part({9, 0, 0, 0}), "malformed_message", "wrong_session"},
+    {"a part of too long a message", with_part({1, 0, 0, 1, 7}), "malformed_message", "wrong_session"},
+    {"a part beyond its message", with_part({2, 0, 0, 0, 7, 7, 7}), "malformed_message", "wrong_session"},
     {"no chunk", with_header([](frame_header& header) { header.type = frame_type::bulk; }), "malformed_message",
      "wrong_session"},
     {"sealed payload changed",
@@ -135,8 +147,32 @@ TEST_CASE("a listener that refuses a message ends the session at it", "[mesh][fr
   CHECK(b.lost.size() == 1);
 }
 
+TEST_CASE("what comes between the parts of a message must be neither a message nor a part of another",
+          "[mesh][frames]") {
+  const auto type = GENERATE(frame_type::messages, frame_type::message_part);
+  mesh_world world;
+  auto& a = world.add("127.0.0.1", 1);
+  auto& b = world.add("127.0.0.2", 2);
+  const auto at = world.connect(a, b);
+  int n_parts = 0;
+  a.tap->on_send = [&](link_id, wire::byte_buffer& frame) {
+    auto header = parse_frame(frame.bytes()).header;
+    if (header.type != frame_type::message_part || ++n_parts != 2) return true;
+    header.type = type;
+    frame.data()[frame_header_bytes] ^= std::byte{1};  // the length of a message that is another one
+    write_frame_header(frame.bytes(), header);
+    return true;
+  };
+  CHECK(a.send(at, std::string(3 * message_part_bytes, 'x')));
+  world.run_for(milliseconds(10));
+  CHECK(b.from(a).empty());
+  CHECK(b.n_refused("malformed_message") == 1);
+  CHECK(b.lost.size() == 1);
+}
+
 TEST_CASE("before the handshake is done there is nothing but the handshake", "[mesh][frames]") {
-  for (const auto type : {frame_type::messages, frame_type::beat, frame_type::bye, frame_type::bulk}) {
+  for (const auto type :
+       {frame_type::messages, frame_type::beat, frame_type::bye, frame_type::bulk, frame_type::message_part}) {
     CAPTURE(static_cast<int>(type));
     mesh_world world;
     auto& a = world.add("127.0.0.1", 1);

@@ -252,6 +252,20 @@ TEST_CASE("a peer that lets too much lie is given up, and nothing follows what w
   CHECK(a.lost[1].second == "it lets too much lie");
 }
 
+TEST_CASE("a long message on a slow link is no silence", "[mesh][liveness]") {
+  // 4 Mbit/s: 34 s for the message.
+  mesh_world world({.latency = milliseconds(1), .bytes_per_second = 5e5});
+  auto& a = world.add("10.0.0.1", 1);
+  auto& b = world.add("10.0.0.2", 2);
+  const auto at = world.connect(a, b);
+  CHECK(a.send(at, std::string(max_message_bytes, 'y')));
+  CHECK(a.send(at, "behind"));
+  CHECK(world.run_until([&] { return b.from(a).size() == 2; }, std::chrono::seconds(60)));
+  CHECK(b.from(a).front().size() == max_message_bytes);
+  CHECK(a.lost.empty());
+  CHECK(b.lost.empty());
+}
+
 TEST_CASE("a message that is too large is refused and harms nobody", "[mesh][liveness]") {
   const bool sealed = GENERATE(false, true);
   mesh_world world;

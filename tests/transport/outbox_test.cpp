@@ -16,10 +16,11 @@ std::vector<std::byte> message_of(std::size_t size, int fill = 7) {
   return std::vector<std::byte>(size, static_cast<std::byte>(fill));
 }
 
-std::vector<std::vector<std::byte>> messages_in(const std::vector<wire::byte_buffer>& frames) {
+std::vector<std::vector<std::byte>> messages_in(const std::vector<unsent_frame>& frames) {
   std::vector<std::vector<std::byte>> found;
   for (const auto& frame : frames) {
-    const bool fine = for_each_message(frame.bytes().subspan(frame_header_bytes), [&](auto message) {
+    CHECK(frame.type == frame_type::messages);
+    const bool fine = for_each_message(frame.bytes.bytes().subspan(frame_header_bytes), [&](auto message) {
       found.emplace_back(message.begin(), message.end());
       return true;
     });
@@ -49,8 +50,8 @@ TEST_CASE("messages that wait together share frames, in order", "[outbox]") {
   const auto frames = box.take();
   CHECK(messages_in(frames) == sent);
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    CHECK(frames[i].size() <= small.frame_bytes);
-    if (i + 1 < frames.size()) CHECK(frames[i].size() > small.frame_bytes - 94);  // the next did not fit
+    CHECK(frames[i].bytes.size() <= small.frame_bytes);
+    if (i + 1 < frames.size()) CHECK(frames[i].bytes.size() > small.frame_bytes - 94);  // the next did not fit
   }
   CHECK(box.take().empty());
   bool first = false;
@@ -65,17 +66,36 @@ TEST_CASE("a message larger than a frame travels alone", "[outbox]") {
   push(box, message_of(10));
   const auto frames = box.take();
   REQUIRE(frames.size() == 3);
-  CHECK(frames[1].size() == frame_header_bytes + 4 + 5000);
+  CHECK(frames[1].bytes.size() == frame_header_bytes + 4 + 5000);
 }
 
-TEST_CASE("the largest message fits a sealed frame, and one byte more is refused without harm", "[outbox]") {
+TEST_CASE("a long message is cut into parts that fit sealed frames, and one byte too many is refused without harm",
+          "[outbox]") {
+  const std::size_t size = GENERATE(as<std::size_t>{}, message_part_bytes, message_part_bytes + 1,
+                                    3 * message_part_bytes, max_message_bytes);
   outbox box({});
-  CHECK(push(box, message_of(max_message_bytes)) == outbox::outcome::queued);
+  std::vector<std::byte> message(size);
+  for (std::size_t i = 0; i < size; ++i)
+    message[i] = static_cast<std::byte>(i * 31 >> 8);
+  CHECK(push(box, message_of(1)) == outbox::outcome::queued);
+  CHECK(push(box, message) == outbox::outcome::queued);
   CHECK(push(box, message_of(max_message_bytes + 1)) == outbox::outcome::too_large);
   CHECK(push(box, message_of(1)) == outbox::outcome::queued);
   const auto frames = box.take();
-  REQUIRE(frames.size() == 2);
-  CHECK(frames[0].size() - frame_header_bytes + seal_tag_bytes == max_payload_bytes);
+  REQUIRE(frames.size() == 2 + (size + message_part_bytes - 1) / message_part_bytes);
+  CHECK(frames.front().type == frame_type::messages);
+  CHECK(frames.back().type == frame_type::messages);
+  std::vector<std::byte> joined;
+  for (std::size_t i = 1; i + 1 < frames.size(); ++i) {
+    CHECK(frames[i].type == (size > message_part_bytes ? frame_type::message_part : frame_type::messages));
+    const auto payload = frames[i].bytes.bytes().subspan(frame_header_bytes);
+    CHECK(payload.size() + seal_tag_bytes <= max_payload_bytes);
+    std::uint32_t length = 0;
+    std::memcpy(&length, payload.data(), sizeof length);
+    CHECK(length == size);
+    joined.insert(joined.end(), payload.begin() + sizeof length, payload.end());
+  }
+  CHECK(joined == message);
 }
 
 TEST_CASE("past the hard limit the outbox closes, so that nothing follows a message that was refused", "[outbox]") {
