@@ -56,7 +56,10 @@ result<std::unique_ptr<cluster_client>> cluster_client::connect(const cluster_op
   const auto head = transport::parse_address(options.join);
   if (!head) return make_error(head.error().code, head.error().message, "join");
   auto made = std::make_unique<implementation>();
-  auto cast = cast_system::make_networked(options);
+  // A few small messages, maybe of another user of this host: shared memory is for its own user.
+  auto by_tcp = options;
+  if (by_tcp.transports.empty()) by_tcp.transports = "tcp";
+  auto cast = cast_system::make_networked(by_tcp);
   if (!cast) return cast.error();
   made->cast = *std::move(cast);
   for (const auto& [name, handle] :
