@@ -140,7 +140,7 @@ def test_hostfile():
 
 
 def child_of(process):
-    return int(subprocess.run(["pgrep", "-P", str(process), "-x", "troupe"], capture_output=True, text=True, check=True).stdout)
+    return int(subprocess.run(["pgrep", "-P", str(process), "-f", " serve "], capture_output=True, text=True, check=True).stdout)
 
 
 def test_ranked():
