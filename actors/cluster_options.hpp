@@ -15,7 +15,7 @@ struct cluster_options {
   std::string node_name;              // empty: host name and process id
   std::string roles = "worker";       // worker, prefill, decode
   std::filesystem::path secret_file;  // empty: loopback only
-  std::filesystem::path state_file;   // of the head's registry; empty: forgotten with the process
+  std::string state;                  // of the head's registry: an SQLite file or etcd://…; empty: in memory
   bool trusted_fabric = false;        // frames between hosts are not sealed
   std::string transports;             // UCX_TLS; empty: all there are
   std::chrono::milliseconds beat_every{200};

@@ -2,6 +2,8 @@
 
 #include "actors/cast_system.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/host_name.hpp"
+#include "actors/registry/etcd_registry_store.hpp"
 #include "actors/registry/registry.hpp"
 #include "actors/scheduler/scheduler.hpp"
 #include "actors/supervisor/supervisor.hpp"
@@ -18,6 +20,8 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 namespace troupe {
 namespace {
 
@@ -32,6 +36,20 @@ result<std::shared_ptr<const chat_template>> read_template(const node_options& o
   log(log_level::warning, "node",
       "the model's chat template cannot be used, so that chats are refused: " + parsed.error().message);
   return std::shared_ptr<const chat_template>{};
+}
+
+result<std::shared_ptr<registry_store>> open_store(const std::string& where, const std::string& address) {
+  if (where.empty()) return std::shared_ptr<registry_store>(make_memory_registry_store());
+  const etcd_head_options head{.holder = host_name() + ", process " + std::to_string(::getpid()) + ", listening at " +
+                                         address};
+  auto opened = names_etcd(where) ? open_etcd_registry_store(where, head) : open_sqlite_registry_store(where);
+  if (!opened)
+    return make_error(opened.error().code, opened.error().message,
+                      opened.error().code == errc::invalid_argument ? "cluster-state-file" : "");
+  std::shared_ptr<registry_store> store = *std::move(opened);
+  // What cannot be read is better known now than when the first node joins.
+  if (auto known = store->load(); !known) return known.error();
+  return store;
 }
 
 }  // namespace
@@ -71,22 +89,18 @@ struct node::implementation {
   }
 
   result<> open_cluster() {
-    std::shared_ptr<registry_store> store = make_memory_registry_store();
-    if (!options.cluster.state_file.empty()) {
-      auto opened = open_sqlite_registry_store(options.cluster.state_file);
-      if (!opened) return opened.error();
-      store = *std::move(opened);
-    }
+    auto store = open_store(options.cluster.state, to_string(cast->listening()));
+    if (!store) return store.error();
     registry_config config;
     config.scheduler = scheduler;
     config.content = engines->content();
-    config.store = std::move(store);
+    config.store = *std::move(store);
     config.node_of = [](const caf::actor& member) {
       const auto id = transport::bridge::node_of(member);
       return std::vector<std::byte>(id.bytes.begin(), id.bytes.end());
     };
     config.stop_head = [stopped = stopped] { stopped->put(true); };
-    registry = cast->system().spawn(registry_actor, config);
+    registry = cast->system().spawn<caf::detached>(registry_actor, config);  // its store blocks
     cast->bridge()->publish("registry", registry);
     cast->bridge()->publish("scheduler", scheduler);
     return {};

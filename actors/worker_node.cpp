@@ -1,6 +1,7 @@
 #include "actors/worker_node.hpp"
 
 #include "actors/cast_system.hpp"
+#include "actors/host_name.hpp"
 #include "actors/member/member.hpp"
 #include "actors/supervisor/supervisor.hpp"
 #include "actors/worker/engine_factory.hpp"
@@ -14,11 +15,6 @@
 
 namespace troupe {
 namespace {
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 transport::node_id to_node_id(const std::vector<std::byte>& bytes) {
   transport::node_id id;

@@ -211,8 +211,9 @@ constexpr setting settings[] = {
      "The secret that all nodes share (`troupe secret FILE` makes one); needed beyond this machine.",
      [](options& o, text v) -> result<> { return o.node.cluster.secret_file = v, result<>{}; }},
     {"cluster-state-file", "", "cluster", "state_file", setting_kind::text, "",
-     "Where the head keeps what it must know after a restart (SQLite). Not set: nowhere.",
-     [](options& o, text v) -> result<> { return o.node.cluster.state_file = v, result<>{}; }},
+     "Where the head keeps what it must know after a restart: an SQLite file, or etcd://HOST:PORT[,…]/PREFIX. Not set: "
+     "nowhere.",
+     [](options& o, text v) -> result<> { return o.node.cluster.state = v, result<>{}; }},
     {"trusted-fabric", "", "cluster", "trusted_fabric", setting_kind::flag, "false",
      "The network between the hosts is private: what the nodes say travels in the clear.",
      [](options& o, text v) { return parse_flag(v, o.node.cluster.trusted_fabric); }},

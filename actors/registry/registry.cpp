@@ -26,9 +26,43 @@ void tell_everybody(registry_pointer self) {
     self->send(of.handle, all);
 }
 
-void save(const registry_config& config, const std::string& name, const member_record& record) {
-  if (auto saved = config.store->save(name, record); !saved)
+/// Once; tried again with each node that joins until it succeeds.
+result<> load(registry_state& state, const registry_config& config) {
+  if (state.loaded) return {};
+  auto records = config.store->load();
+  if (!records) {
+    log(log_level::error, "registry", "what was known before cannot be read: " + records.error().message);
+    return records.error();
+  }
+  state.records = *std::move(records);
+  state.loaded = true;
+  return {};
+}
+
+result<> save(registry_state& state, const registry_config& config, const std::string& name) {
+  if (!state.unsaved.contains(name)) return {};
+  auto saved = config.store->save(name, state.records[name]);
+  if (saved) {
+    state.unsaved.erase(name);
+  } else {
     log(log_level::error, "registry", "what a restart must know is not kept: " + saved.error().message);
+  }
+  return saved;
+}
+
+/// The record of a node, kept; of a new one with the next number.
+result<member_record> find_record(registry_state& state, const registry_config& config, const std::string& name) {
+  if (auto known = load(state, config); !known) return known.error();
+  const auto [record, is_new] = state.records.try_emplace(name);
+  if (is_new) {
+    std::uint32_t highest = 0;
+    for (const auto& [other, of] : state.records)
+      highest = std::max(highest, of.number);
+    record->second.number = highest + 1;
+    state.unsaved.insert(name);
+  }
+  if (auto kept = save(state, config, name); !kept) return kept.error();
+  return record->second;
 }
 
 /// Why a node cannot be a member; nullopt when it can.
@@ -55,31 +89,26 @@ std::optional<join_refused> find_objection(const registry_state& state, const re
 void join(registry_pointer self, const registry_config& config, const join_cluster& wish, const caf::actor& handle) {
   auto& state = self->state;
   if (failpoint("membership.join")) return;
-  if (const auto objection = find_objection(state, config, wish, handle)) {
+  const auto refuse = [&](const join_refused& why) {
     log(log_level::warning, "registry", "a node is refused",
-        {{"node", wish.name}, {"host", wish.host}, {"reason", objection->reason}});
-    return self->send(handle, *objection);
-  }
-  auto [record, is_new] = state.records.try_emplace(wish.name);
-  if (is_new) {
-    std::uint32_t highest = 0;
-    for (const auto& [name, of] : state.records)
-      highest = std::max(highest, of.number);
-    record->second.number = highest + 1;
-    save(config, wish.name, record->second);
-  }
+        {{"node", wish.name}, {"host", wish.host}, {"reason", why.reason}});
+    self->send(handle, why);
+  };
+  if (const auto objection = find_objection(state, config, wish, handle)) return refuse(*objection);
+  const auto record = find_record(state, config, wish.name);
+  if (!record) return refuse({"The head cannot keep the node's number: " + record.error().message, false});
   const auto [at, joined] = state.members.try_emplace(wish.name);
   auto& info = at->second.info;
-  info.number = record->second.number;
+  info.number = record->number;
   info.name = wish.name;
   info.host = wish.host;
   info.process = wish.process;
   info.address = wish.address;
   info.node = config.node_of(handle);
   info.roles = wish.roles;
-  info.condition = record->second.drained ? member_condition::draining : member_condition::serving;
+  info.condition = record->drained ? member_condition::draining : member_condition::serving;
   at->second.handle = handle;
-  if (record->second.drained) self->send(config.scheduler, drain_worker{worker_id{info.number}});
+  if (record->drained) self->send(config.scheduler, drain_worker{worker_id{info.number}});
   if (joined) self->monitor(handle);
   if (!failpoint("membership.joined")) self->send(handle, cluster_joined{info.number}, config.scheduler);
   log(log_level::info, "registry", "a node joined",
@@ -100,13 +129,14 @@ void lose(registry_pointer self, const caf::down_msg& down) {
 command_done drain(registry_pointer self, const registry_config& config, const std::string& name) {
   const auto found = self->state.members.find(name);
   if (found == self->state.members.end()) return {false, "No node is named '" + name + "'."};
-  auto& record = self->state.records[name];
-  record.drained = true;
-  save(config, name, record);
+  self->state.records[name].drained = true;
+  self->state.unsaved.insert(name);
+  const auto kept = save(self->state, config, name);
   found->second.info.condition = member_condition::draining;
   self->send(config.scheduler, drain_worker{worker_id{found->second.info.number}});
   tell_everybody(self);
-  return {true, name + " takes no more requests."};
+  return {true, name + " takes no more requests." +
+                    (kept ? "" : " A restart of the head will not know it: " + kept.error().message)};
 }
 
 command_done stop(registry_pointer self, const registry_config& config, const std::string& name) {
@@ -127,11 +157,7 @@ command_done stop(registry_pointer self, const registry_config& config, const st
 }  // namespace
 
 caf::behavior registry_actor(caf::stateful_actor<registry_state>* self, registry_config config) {
-  if (auto records = config.store->load()) {
-    self->state.records = *std::move(records);
-  } else {
-    log(log_level::error, "registry", "what was known before is lost: " + records.error().message);
-  }
+  [[maybe_unused]] const auto loaded = load(self->state, config);
   self->set_down_handler([=](const caf::down_msg& down) { lose(self, down); });
   return {
       [=](const join_cluster& wish, const caf::actor& handle) { join(self, config, wish, handle); },
