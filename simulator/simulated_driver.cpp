@@ -17,10 +17,6 @@ simulated_driver::~simulated_driver() {
   if (on_end_) on_end_();
 }
 
-bool simulated_driver::add(generation_request request, std::uint64_t run) {
-  return this->run([taken = std::move(request), run](engine_runner& runner) { runner.add(taken, run); });
-}
-
 void simulated_driver::remove(request_id request) {
   commands_.emplace_back(request);
 }

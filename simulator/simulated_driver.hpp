@@ -19,9 +19,9 @@ class simulated_driver final : public engine_driver {
                    std::function<void()> on_end);
   ~simulated_driver() override;
 
-  bool add(generation_request request, std::uint64_t run) override;
   void remove(request_id request) override;
   bool run(engine_task task) override;
+  std::optional<kv_identity> kv() const override { return runner_->identify_kv(); }
   std::shared_ptr<const void> memory() const override { return runner_; }
 
   /// When turn() has something to do: `now`, the end of the step under way, or time_point::max().

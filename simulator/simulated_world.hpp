@@ -42,6 +42,7 @@ struct simulated_world_options {
   bool sealed = false;            // hosts that are not of loopback, with a secret
   std::size_t queue_capacity = 64;
   std::uint32_t worker_backlog = 2;
+  std::size_t relocation_part_bytes = 1;  // a layer each
   std::string dispatch = "least_loaded";
   std::shared_ptr<registry_store> store{};  // nullptr: in memory
   // What a node says of itself, and its engine.

@@ -94,6 +94,7 @@ member_config simulated_world::make_member_config(std::size_t at) {
     supervising.first_worker = id;
     supervising.roles = nodes_[at].roles;
     supervising.bulk = nodes_[at].bulk;
+    supervising.relocation_part_bytes = options_.relocation_part_bytes;
     supervising.make_driver = [this, at](worker_id worker, engine_driver::listener report) {
       return result<std::unique_ptr<engine_driver>>(make_driver(at, worker, std::move(report)));
     };

@@ -6,15 +6,14 @@
 //      |--- relocate ------>|                                        |
 //      |  (or assign with   |--- offer_relocation ------------------>|  reserves blocks
 //      |   a target)        |<-- relocation_accepted (ticket) -------|  or relocation_refused: full, another model
-//      |                    |=== full blocks, as bulk memory =======>|  while the source goes on computing
-//      |                    |=== those computed meanwhile ==========>|  until hardly any are left
-//      |                    | pauses the request                     |
-//      |                    |=== the rest ==========================>|
-//      |                    |--- commit_relocation (epoch + 1) ----->|  waits for the rest, commits
-//      |                    |                                        |--- request_taken -------->|
-//      |                    |<-- relocation_done --------------------|--- token_chunk ---------->|
-//      |                    | forgets the request                    |
-//      |                    |--- request_given ----------------------------------------------->|
+//      |                    |=== full blocks, as bulk memory =======>|  while the source goes on computing; of a
+//      prompt, |                    |                                        |  layer by layer within a step | |===
+//      those computed meanwhile ==========>|  until hardly any are left |                    | pauses the request | |
+//      |=== the rest ==========================>| |                    |--- commit_relocation (epoch + 1) ----->| waits
+//      for the rest, commits |                    |                                        |--- request_taken
+//      -------->| |                    |<-- relocation_done --------------------|--- token_chunk ---------->| | |
+//      forgets the request                    | |                    |--- request_given
+//      ----------------------------------------------->|
 //
 //   either side, until then: abort_relocation; the request stays with the source, which goes on
 //
@@ -73,14 +72,16 @@ struct offer_relocation {
 };
 TROUPE_FIELDS(offer_relocation, relocation, request, epoch, n_tokens, fingerprint_low, fingerprint_high)
 
-/// target -> source: part i of the ticket is block first_block + i.
+/// target -> source. The ticket's parts are the blocks from first_block on, each cut into so many layers (the last part
+/// of a block may have fewer).
 struct relocation_accepted {
   relocation_id relocation;
   std::uint64_t ticket = 0;
   std::uint32_t first_block = 0;  // those before are known at the target
   std::uint32_t n_blocks = 0;
+  std::uint32_t layers_per_part = 0;
 };
-TROUPE_FIELDS(relocation_accepted, relocation, ticket, first_block, n_blocks)
+TROUPE_FIELDS(relocation_accepted, relocation, ticket, first_block, n_blocks, layers_per_part)
 
 /// target -> source.
 struct relocation_refused {

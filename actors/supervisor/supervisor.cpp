@@ -12,8 +12,9 @@ namespace {
 using supervisor_pointer = caf::stateful_actor<supervisor_state>*;
 
 void start(supervisor_pointer self, const supervisor_config& config, worker_id id) {
-  const auto handle = self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver, config.roles,
-                                                              config.bulk, config.relocation_stages});
+  const auto handle =
+      self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver, config.roles, config.bulk,
+                                              config.relocation_stages, config.relocation_part_bytes});
   self->state.children[id].handle = handle;
   self->monitor(handle);
 }

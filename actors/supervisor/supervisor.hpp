@@ -22,6 +22,7 @@ struct supervisor_config {
   std::uint8_t roles = worker_role::both;
   std::shared_ptr<bulk_port> bulk{};  // nullptr: requests stay where they are
   std::uint32_t relocation_stages = 3;
+  std::size_t relocation_part_bytes = std::size_t{64} << 10;
   std::uint32_t max_restarts = 5;
   std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds first_backoff{50};  // doubles with each restart within the window

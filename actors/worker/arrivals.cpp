@@ -114,8 +114,9 @@ void accept(worker_pointer self, const worker_config& config, relocation_id id, 
   arrival& a = *find(self, id);
   a.sequence = reservation.sequence;
   if (a.given_up) return forget(self, id);
+  const auto parts = kv_parts::of_at_least(self->state.driver->kv()->geometry, config.relocation_part_bytes);
   auto ticket = config.bulk->open(
-      a.source, reservation.blocks,
+      a.source, parts.cut(std::span(reservation.blocks)),
       [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), config, id](bool whole) {
         mailbox.post([config, id, whole](worker_pointer again) { settled(again, config, id, whole); });
       });
@@ -126,8 +127,9 @@ void accept(worker_pointer self, const worker_config& config, relocation_id id, 
   a.ticket = *ticket;
   apply(self, id, arrival_event::reserved);
   if (!failpoint("relocation.accept"))
-    self->send(a.source, relocation_accepted{id, a.ticket, reservation.first_block,
-                                             static_cast<std::uint32_t>(reservation.blocks.size())});
+    self->send(a.source,
+               relocation_accepted{id, a.ticket, reservation.first_block,
+                                   static_cast<std::uint32_t>(reservation.blocks.size()), parts.layers_per_part()});
   self->delayed_send(self, config.arrival_limit, arrival_late{id});
 }
 

@@ -35,6 +35,7 @@ std::optional<departure> apply(worker_pointer self, relocation_id id, departure_
     return *d;
   }
   departure ended = std::move(*d);
+  if (ended.layers) ended.layers->close();
   self->state.departures.erase(id);
   return ended;
 }
@@ -79,11 +80,11 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
 template <class Then>
 void send_blocks(worker_pointer self, const worker_config& config, relocation_id id, departure& d, const kv_hold& hold,
                  Then then) {
-  const std::uint32_t first_part = d.next_block - d.first_block;
+  const std::uint32_t first_part = (d.next_block - d.first_block) * d.parts.per_block();
   d.next_block += static_cast<std::uint32_t>(hold.blocks.size());
   d.sending = true;
   config.bulk->send(
-      d.target, d.ticket, first_part, hold.blocks,
+      d.target, d.ticket, first_part, d.parts.cut(std::span(hold.blocks)),
       [mailbox = worker_mailbox(self), memory = self->state.driver->memory(), id, hold = hold.id, then](bool whole) {
         mailbox.post([id, hold, then, whole](worker_pointer again) {
           release_hold(again, hold);
@@ -136,16 +137,37 @@ void copy_rest(worker_pointer self, const worker_config& config, relocation_id i
         const auto& [request, progress] = *outcome.snapshot;
         if (!failpoint("relocation.commit"))
           again->send(still->target,
-                      commit_relocation{id, still->committed, still->next_block - still->first_block, request.resumed,
-                                        progress.n_computed, progress.cached_tokens, progress.prompt_logprobs});
+                      commit_relocation{
+                          id, still->committed, (still->next_block - still->first_block) * still->parts.per_block(),
+                          request.resumed, progress.n_computed, progress.cached_tokens, progress.prompt_logprobs});
         watch(again, config, id, *still);
       });
 }
 
 struct stage_outcome {
   result<kv_hold> hold = make_error(errc::not_found, "");
+  std::uint32_t next_block = 0;  // the hold's first
   bool prefilled = false;
+  bool last = false;  // what is left is for the pause
 };
+
+/// On the engine's thread: what is there to be sent of a departure.
+stage_outcome find_blocks(engine_runner& runner, const departure& d, std::uint32_t max_stages) {
+  stage_outcome outcome;
+  const auto sequence = runner.find(d.request);
+  if (!sequence) return outcome;
+  outcome.next_block = d.layers ? d.layers->next_block() : d.next_block;
+  outcome.hold = runner.transfer()->hold(*sequence, outcome.next_block);
+  const auto snapshot = runner.transfer()->snapshot(*sequence);
+  if (!outcome.hold || !snapshot) return outcome;
+  outcome.prefilled = snapshot->progress.n_computed >= snapshot->request.prompt.size();
+  const std::size_t n_blocks = outcome.hold->blocks.size();
+  outcome.last = outcome.prefilled && (n_blocks <= last_stage_blocks || d.n_stages >= max_stages) &&
+                 !(d.layers && d.layers->is_sending());
+  if (d.layers && outcome.prefilled) runner.listen(d.request, nullptr);
+  if (d.layers && !outcome.last) d.layers->skip(static_cast<std::uint32_t>(n_blocks));
+  return outcome;
+}
 
 void copy_stage(worker_pointer self, const worker_config& config, relocation_id id) {
   departure* const d = find(self, id);
@@ -153,14 +175,8 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
   d->sending = true;
   with_engine(
       self,
-      [request = d->request, next_block = d->next_block](engine_runner& runner) {
-        stage_outcome outcome;
-        const auto sequence = runner.find(request);
-        if (!sequence) return outcome;
-        outcome.hold = runner.transfer()->hold(*sequence, next_block);
-        const auto snapshot = runner.transfer()->snapshot(*sequence);
-        outcome.prefilled = snapshot && snapshot->progress.n_computed >= snapshot->request.prompt.size();
-        return outcome;
+      [seen = *d, max_stages = config.relocation_stages](engine_runner& runner) {
+        return find_blocks(runner, seen, max_stages);
       },
       [config, id](worker_pointer again, const stage_outcome& outcome) {
         departure* const still = find(again, id);
@@ -169,14 +185,12 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
           return give_up(again, id, departure_event::aborted, "the request has ended");
         }
         still->sending = false;
-        const std::size_t n_blocks = outcome.hold->blocks.size();
+        still->next_block = outcome.next_block;
         if (outcome.prefilled) ++still->n_stages;
-        const bool last =
-            outcome.prefilled && (n_blocks <= last_stage_blocks || still->n_stages > config.relocation_stages);
-        if (n_blocks == 0 || last) {
+        if (outcome.hold->blocks.empty() || outcome.last) {
           release_hold(again, outcome.hold->id);
-          if (last) copy_rest(again, config, id);
-          return;  // else: the next turn of the engine fills more
+          if (outcome.last) copy_rest(again, config, id);
+          return;  // else: the next turn of the engine fills more, or what layers sent arrives
         }
         watch(again, config, id, *still);
         send_blocks(again, config, id, *still, *outcome.hold, [config, id](worker_pointer then, bool whole) {
@@ -186,52 +200,90 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
       });
 }
 
-struct offer_outcome {
-  std::optional<sequence_snapshot> snapshot;
-  kv_fingerprint fingerprint;
-};
+/// What a step of the prefill sent has arrived, or has not.
+void take_layers_sent(worker_pointer self, const worker_config& config, relocation_id id, kv_hold_id hold, bool whole) {
+  release_hold(self, hold);
+  departure* const d = find(self, id);
+  if (d == nullptr) return;
+  if (!whole) return give_up(self, id, departure_event::aborted, "its blocks cannot be sent");
+  watch(self, config, id, *d);
+  if (d->state == departure_state::copying && !failpoint("relocation.copy")) copy_stage(self, config, id);
+}
 
-}  // namespace
+/// From the engine's thread, in the middle of a step: parts of the ticket.
+layer_sender::send_function make_layer_route(worker_pointer self, const worker_config& config, const departure& d) {
+  // The runner keeps the listener, and so must not be kept by it.
+  return
+      [bulk = config.bulk, target = d.target, ticket = d.ticket, memory = std::weak_ptr(self->state.driver->memory())](
+          std::uint32_t first_part, std::vector<std::span<const std::byte>> parts, bulk_port::completion done) {
+        bulk->send(target, ticket, first_part, std::move(parts),
+                   [kept = memory.lock(), done = std::move(done)](bool whole) { done(whole); });
+      };
+}
 
-void depart(worker_pointer self, const worker_config& config, request_id request, const caf::actor& target,
-            bool hand_off) {
+/// A new departure of a request that is assigned here; nullopt: it may not leave.
+std::optional<relocation_id> open_departure(worker_pointer self, const worker_config& config, request_id request,
+                                            const caf::actor& target) {
   auto& state = self->state;
   const bool under_way = std::any_of(state.departures.begin(), state.departures.end(),
                                      [&](const auto& entry) { return entry.second.request == request; });
-  if (under_way || !config.bulk || !target || !state.assignments.contains(request) || target == self) return;
+  if (under_way || !config.bulk || !target || !state.assignments.contains(request) || target == self ||
+      !state.driver->kv())
+    return std::nullopt;
   const relocation_id id{state.next_relocation++};
   departure& d = state.departures[id];
   d.request = request;
   d.target = target;
-  d.hand_off = hand_off;
   watch_worker(self, target);
   watch(self, config, id, d);
+  return id;
+}
+
+void send_offer(worker_pointer self, relocation_id id, const departure& d, const generation_request& request) {
+  if (failpoint("relocation.offer")) return;
+  const auto& assigned = self->state.assignments.at(d.request);
+  const auto drawn = static_cast<std::uint32_t>(request.resumed.size());
+  const std::uint32_t left = request.sampling.max_tokens - std::min(request.sampling.max_tokens, drawn);
+  const std::uint32_t known = static_cast<std::uint32_t>(request.prompt.size()) + drawn;
+  const auto [low, high] = self->state.driver->kv()->fingerprint;
+  self->send(d.target, offer_relocation{id, request, assigned.epoch, known + std::min(left, reserve_ahead), low, high},
+             assigned.gateway);
+}
+
+}  // namespace
+
+void depart(worker_pointer self, const worker_config& config, request_id request, const caf::actor& target) {
+  const auto id = open_departure(self, config, request, target);
+  if (!id) return;
   with_engine(
       self,
-      [request](engine_runner& runner) {
-        offer_outcome outcome;
+      [request](engine_runner& runner) -> std::optional<generation_request> {
         const auto sequence = runner.find(request);
-        if (!sequence || runner.transfer() == nullptr) return outcome;
-        outcome.fingerprint = runner.transfer()->fingerprint();
-        if (auto snapshot = runner.transfer()->snapshot(*sequence)) outcome.snapshot = *std::move(snapshot);
-        return outcome;
+        if (!sequence) return std::nullopt;
+        auto snapshot = runner.transfer()->snapshot(*sequence);
+        return snapshot ? std::optional(std::move(snapshot->request)) : std::nullopt;
       },
-      [config, id](worker_pointer again, const offer_outcome& outcome) {
+      [id = *id](worker_pointer again, const std::optional<generation_request>& moving) {
         const departure* const still = find(again, id);
         if (still == nullptr) return;
-        const auto assigned = again->state.assignments.find(still->request);
-        if (!outcome.snapshot || assigned == again->state.assignments.end())
+        if (!moving || !again->state.assignments.contains(still->request))
           return give_up(again, id, departure_event::aborted, "the request has ended");
-        const auto& moving = outcome.snapshot->request;
-        const auto left = moving.sampling.max_tokens -
-                          std::min(moving.sampling.max_tokens, static_cast<std::uint32_t>(moving.resumed.size()));
-        const auto known = static_cast<std::uint32_t>(moving.prompt.size() + moving.resumed.size());
-        if (failpoint("relocation.offer")) return;
-        again->send(still->target,
-                    offer_relocation{id, moving, assigned->second.epoch, known + std::min(left, reserve_ahead),
-                                     outcome.fingerprint.low, outcome.fingerprint.high},
-                    assigned->second.gateway);
+        send_offer(again, id, *still, *moving);
       });
+}
+
+std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config& config,
+                                       const generation_request& request, const caf::actor& target) {
+  const auto id = open_departure(self, config, request.id, target);
+  if (!id) return nullptr;
+  departure& d = *find(self, *id);
+  d.hand_off = true;
+  d.layers = std::make_shared<layer_sender>([mailbox = worker_mailbox(self), config, id = *id](kv_hold_id hold,
+                                                                                               bool whole) {
+    mailbox.post([config, id, hold, whole](worker_pointer again) { take_layers_sent(again, config, id, hold, whole); });
+  });
+  send_offer(self, *id, d, request);
+  return d.layers;
 }
 
 void drop_departures(worker_pointer self, request_id request) {
@@ -239,6 +291,7 @@ void drop_departures(worker_pointer self, request_id request) {
   for (auto at = departures.begin(); at != departures.end();) {
     const auto& [id, d] = *at;
     if (d.request == request) self->send(d.target, abort_relocation{id, "the request is begun anew"});
+    if (d.request == request && d.layers) d.layers->close();
     at = d.request == request ? departures.erase(at) : std::next(at);
   }
 }
@@ -248,6 +301,11 @@ void take_accepted(worker_pointer self, const worker_config& config, const reloc
   departure& d = *find(self, accepted.relocation);
   d.ticket = accepted.ticket;
   d.first_block = d.next_block = accepted.first_block;
+  const auto geometry = self->state.driver->kv()->geometry;
+  if (accepted.layers_per_part < 1 || accepted.layers_per_part > geometry.n_layers)
+    return give_up(self, accepted.relocation, departure_event::aborted, "the target takes no part of a block");
+  d.parts = kv_parts(geometry, accepted.layers_per_part);
+  if (d.layers) d.layers->open(d.parts, d.first_block, make_layer_route(self, config, d));
   watch(self, config, accepted.relocation, d);
   copy_stage(self, config, accepted.relocation);
 }

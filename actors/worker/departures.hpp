@@ -9,9 +9,12 @@
 
 namespace troupe {
 
-/// Offers a request to another worker. `hand_off`: it is moved when its prefill is done, its blocks as they are filled.
-void depart(worker_pointer self, const worker_config& config, request_id request, const caf::actor& target,
-            bool hand_off);
+/// Offers a running request to another worker.
+void depart(worker_pointer self, const worker_config& config, request_id request, const caf::actor& target);
+/// Offers a request that is about to be prefilled; it is moved when that is done, its K and V as they are computed.
+/// What has to listen to the prefill for this; nullptr: the request stays here.
+std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config& config,
+                                       const generation_request& request, const caf::actor& target);
 void take_accepted(worker_pointer self, const worker_config& config, const relocation_accepted& accepted);
 void take_refused(worker_pointer self, const worker_config& config, const relocation_refused& refused);
 void take_done(worker_pointer self, const worker_config& config, const relocation_done& done);

@@ -24,17 +24,17 @@ engine_report guarded_turn(engine_runner& runner) {
 }
 
 threaded_engine_driver::threaded_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
-    : runner_(std::move(runner)), report_(std::move(report)), commands_(command_capacity), thread_([this] { turn(); }) {
+    : runner_(std::move(runner)),
+      kv_(runner_->identify_kv()),
+      report_(std::move(report)),
+      commands_(command_capacity),
+      thread_([this] { turn(); }) {
   pthread_setname_np(thread_.native_handle(), "engine");
 }
 
 threaded_engine_driver::~threaded_engine_driver() {
   commands_.close();
   thread_.join();
-}
-
-bool threaded_engine_driver::add(generation_request request, std::uint64_t run) {
-  return this->run([taken = std::move(request), run](engine_runner& runner) { runner.add(taken, run); });
 }
 
 void threaded_engine_driver::remove(request_id request) {
@@ -67,11 +67,6 @@ void threaded_engine_driver::turn() {
 turned_engine_driver::turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
     : runner_(std::move(runner)), report_(std::move(report)) {
   report_(guarded_turn(*runner_));
-}
-
-bool turned_engine_driver::add(generation_request request, std::uint64_t run) {
-  runner_->add(std::move(request), run);
-  return true;
 }
 
 void turned_engine_driver::remove(request_id request) {

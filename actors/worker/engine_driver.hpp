@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <variant>
 
@@ -24,11 +25,11 @@ class engine_driver {
   using listener = std::function<void(engine_report)>;
 
   virtual ~engine_driver() = default;
-  /// False when the queue to the engine is full: the request was not taken. `run` comes back with its progress.
-  virtual bool add(generation_request request, std::uint64_t run) = 0;
   virtual void remove(request_id request) = 0;
   /// Runs a task where the engine is, between two steps. False when the queue to the engine is full: it will not run.
   virtual bool run(engine_task task) = 0;
+  /// What the engine's K and V are; nullopt: requests cannot leave it or arrive.
+  virtual std::optional<kv_identity> kv() const { return std::nullopt; }
   /// Keeps the engine's K and V where they are while the transport reads or writes them, also when the driver is gone.
   virtual std::shared_ptr<const void> memory() const { return nullptr; }
 };
@@ -40,9 +41,9 @@ class threaded_engine_driver final : public engine_driver {
   /// Waits for the step under way to end.
   ~threaded_engine_driver() override;
 
-  bool add(generation_request request, std::uint64_t run) override;
   void remove(request_id request) override;
   bool run(engine_task task) override;
+  std::optional<kv_identity> kv() const override { return kv_; }
   std::shared_ptr<const void> memory() const override { return runner_; }
 
  private:
@@ -50,6 +51,7 @@ class threaded_engine_driver final : public engine_driver {
   void turn();
 
   std::shared_ptr<engine_runner> runner_;
+  std::optional<kv_identity> kv_;
   listener report_;
   bounded_queue<command> commands_;
   std::thread thread_;
@@ -59,9 +61,9 @@ class turned_engine_driver final : public engine_driver {
  public:
   turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report);
 
-  bool add(generation_request request, std::uint64_t run) override;
   void remove(request_id request) override;
   bool run(engine_task task) override;
+  std::optional<kv_identity> kv() const override { return runner_->identify_kv(); }
   /// One turn. False when there was nothing to do.
   bool turn();
 

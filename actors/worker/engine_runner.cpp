@@ -55,6 +55,18 @@ std::optional<sequence_id> engine_runner::find(request_id request) const {
   return found == by_request_.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::optional<kv_identity> engine_runner::identify_kv() {
+  kv_transfer* const transfer = engine_->transfer();
+  if (transfer == nullptr) return std::nullopt;
+  return kv_identity{transfer->fingerprint(), transfer->geometry()};
+}
+
+void engine_runner::listen(request_id request, std::shared_ptr<kv_listener> listener) {
+  const auto sequence = find(request);
+  if (!sequence || !engine_->transfer()->listen(*sequence, listener.get())) return;
+  sequences_.at(*sequence).listener = std::move(listener);
+}
+
 result<> engine_runner::pause(request_id request) {
   const auto sequence = find(request);
   if (!sequence) return make_error(errc::not_found, "The request is not here (any more).");

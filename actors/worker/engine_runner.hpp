@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/worker/engine_report.hpp"
+#include "actors/worker/kv_parts.hpp"
 #include "policies/batching.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/kv_transfer.hpp"
@@ -28,6 +29,10 @@ class engine_runner {
 
   // For relocation. The engine's transfer(), or nullptr; the sequences it knows are named by find().
   kv_transfer* transfer() { return engine_->transfer(); }
+  std::optional<kv_identity> identify_kv();
+  /// Tells a listener of the request's K and V from the next step on and keeps it while the request is here; nullptr:
+  /// nobody.
+  void listen(request_id request, std::shared_ptr<kv_listener> listener);
   std::optional<sequence_id> find(request_id request) const;
   /// Takes a sequence out of the steps, and back in.
   result<> pause(request_id request);
@@ -51,6 +56,7 @@ class engine_runner {
     std::int32_t priority = 0;
     std::uint64_t run = 0;
     bool paused = false;
+    std::shared_ptr<kv_listener> listener{};
   };
 
   bool can_step() const { return sequences_.size() > n_paused_; }

@@ -42,25 +42,33 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
   self->send(scheduler, end);
 }
 
-/// False when the request is here already, or refused.
-bool assign(worker_pointer self, const worker_config& config, assign_request& assigned, const caf::actor& gateway) {
+/// `decode_worker`: where the request goes after its prefill, or null.
+void assign(worker_pointer self, const worker_config& config, const assign_request& assigned, const caf::actor& gateway,
+            const caf::actor& decode_worker) {
   const request_id id = assigned.request.id;
   auto& assignments = self->state.assignments;
   const auto known = assignments.find(id);
   // Of the same incarnation: an echo. Of an older one: it was thought lost, or was on its way here or from here.
-  if (known != assignments.end() && incarnation(known->second.epoch) >= incarnation(assigned.epoch)) return false;
+  if (known != assignments.end() && incarnation(known->second.epoch) >= incarnation(assigned.epoch)) return;
   drop_departures(self, id);
   drop_arrivals(self, config, id);
   const std::uint64_t run = ++self->state.n_runs;
   assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run});
-  if (self->state.driver->add(std::move(assigned.request), run)) return true;
+  const auto layers = hand_off(self, config, assigned.request, decode_worker);
+  // In one task, so that the listener is there before the first step.
+  const bool taken = self->state.driver->run([request = assigned.request, run, layers](engine_runner& runner) {
+    runner.add(request, run);
+    if (!layers) return;
+    layers->attach(*runner.transfer());
+    runner.listen(request.id, layers);
+  });
+  if (taken) return;
   request_progress refused;
   refused.request = id;
   refused.run = run;
   refused.reason = finish_reason::failed;
   refused.failure = make_error(errc::overloaded, "The worker's queue is full; try again later.");
   pass_on(self, config.scheduler, std::move(refused));
-  return false;
 }
 
 void drop(worker_pointer self, const cancel_request& cancel) {
@@ -106,10 +114,11 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
   });
   const auto sender = [self] { return caf::actor_cast<caf::actor>(self->current_sender()); };
   return {
-      [=](assign_request& assigned, const caf::actor& gateway) { assign(self, config, assigned, gateway); },
-      [=](assign_request& assigned, const caf::actor& gateway, const caf::actor& decode_worker) {
-        const request_id id = assigned.request.id;
-        if (assign(self, config, assigned, gateway)) depart(self, config, id, decode_worker, true);
+      [=](const assign_request& assigned, const caf::actor& gateway) {
+        assign(self, config, assigned, gateway, nullptr);
+      },
+      [=](const assign_request& assigned, const caf::actor& gateway, const caf::actor& decode_worker) {
+        assign(self, config, assigned, gateway, decode_worker);
       },
       [=](const cancel_request& cancel) { drop(self, cancel); },
       [=](engine_report& report) {
@@ -125,7 +134,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
       },
       [=](const worker_task& task) { task.run(self); },
       [=](const relocate_request& relocate, const caf::actor& target) {
-        depart(self, config, relocate.request, target, false);
+        depart(self, config, relocate.request, target);
       },
       [=](const offer_relocation& offer, const caf::actor& gateway) {
         take_offer(self, config, offer, sender(), gateway);

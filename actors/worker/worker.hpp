@@ -5,6 +5,7 @@
 #include "actors/messages.hpp"
 #include "actors/worker/bulk_port.hpp"
 #include "actors/worker/engine_driver.hpp"
+#include "actors/worker/layer_sender.hpp"
 
 #include <cstdint>
 #include <map>
@@ -21,8 +22,9 @@ struct worker_config {
   caf::actor scheduler;
   engine_driver_factory make_driver;
   std::uint8_t roles = worker_role::both;
-  std::shared_ptr<bulk_port> bulk{};    // nullptr: requests stay where they are
-  std::uint32_t relocation_stages = 3;  // copies before the request is paused, at most
+  std::shared_ptr<bulk_port> bulk{};                          // nullptr: requests stay where they are
+  std::uint32_t relocation_stages = 3;                        // copies before the request is paused, at most
+  std::size_t relocation_part_bytes = std::size_t{64} << 10;  // K and V arrive in parts of at least so many
   std::chrono::milliseconds relocation_step_limit{2000};
   std::chrono::milliseconds arrival_limit{10'000};
 };
@@ -32,7 +34,9 @@ struct departure {
   request_id request;
   caf::actor target;
   departure_state state = departure_state::offering;
-  bool hand_off = false;   // waits for the end of the prefill
+  bool hand_off = false;                   // waits for the end of the prefill
+  std::shared_ptr<layer_sender> layers{};  // of a hand-off: sends while the prefill computes
+  kv_parts parts;
   std::uint64_t step = 0;  // counts the steps, so that a late time-out is known
   std::uint64_t ticket = 0;
   std::uint32_t first_block = 0;  // of the ticket

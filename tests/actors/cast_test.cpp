@@ -239,7 +239,6 @@ TEST_CASE("past the restart intensity the node is not ready and says so", "[cast
 TEST_CASE("a worker's first report comes after the word that it exists, however soon its engine reports", "[cast]") {
   // A report that comes first is dropped, and an idle engine makes no second one: its node would never be ready.
   struct eager_driver final : engine_driver {
-    bool add(generation_request, std::uint64_t) override { return true; }
     void remove(request_id) override {}
     bool run(engine_task) override { return true; }
   };

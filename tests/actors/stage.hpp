@@ -171,7 +171,6 @@ class stage {
       const auto found = owner_.drivers_.find(id_);
       if (found != owner_.drivers_.end() && found->second == &driver_) owner_.drivers_.erase(found);
     }
-    bool add(generation_request request, std::uint64_t run) override { return driver_.add(std::move(request), run); }
     void remove(request_id request) override { driver_.remove(request); }
     bool run(engine_task task) override { return driver_.run(std::move(task)); }
 

@@ -24,6 +24,7 @@ simulated_world_options draw_shape(std::uint64_t seed) {
   if (random.below(2) == 0) shape.link_spread = 40;
   // K and V of a block take up to some milliseconds.
   if (random.below(2) == 0) shape.network.bytes_per_second = 1000.0 * static_cast<double>(100 + random.below(2000));
+  shape.relocation_part_bytes = 1 + random.below(300);
   shape.engine.blocks = static_cast<std::uint32_t>(16 + random.below(32));
   shape.engine.max_sequences = static_cast<std::uint32_t>(2 + random.below(3));
   shape.engine.prefix_caching = random.below(2) == 0;

@@ -1,0 +1,90 @@
+#include "bench/hand_off.hpp"
+
+#include "bench/engine_alone.hpp"
+#include "bench/small_cluster.hpp"
+#include "bench/transport/pair.hpp"
+
+#include <algorithm>
+#include <span>
+
+namespace troupe::bench {
+namespace {
+
+// Until it is handed off, the prefill worker goes on with a stream: somewhere among its first tokens it stands still.
+constexpr std::size_t first_tokens = 8;
+
+/// How much later than undisturbed the first tokens are.
+double lateness_ms(const std::vector<clock::time_point>& times) {
+  const auto all = gaps(times, 1);
+  double first = 0;
+  for (const double gap : std::span(all).first(first_tokens))
+    first += gap;
+  const std::vector<double> undisturbed(all.begin() + first_tokens, all.end());
+  return first - static_cast<double>(first_tokens) * median(undisturbed);
+}
+
+/// Of the K and V of so many tokens between two processes, while nothing else happens.
+result<double> transfer_ms(const options& wanted, std::size_t bytes, const std::string& transports) {
+  endpoint_task task{.system = "troupe", .work = "bulk_latency"};
+  task.transports = transports;
+  task.spin_us = 50;
+  task.bytes = bytes;
+  task.huge_pages = true;
+  task.count = 20;
+  const auto measured = measure_pair(wanted.troupe, task, -1);
+  if (!measured) return measured.error();
+  return measured->p50_us / 1000;
+}
+
+/// Of as many streams, without the first: it wakes threads and caches up.
+std::vector<double> lateness(small_cluster& cluster, std::uint32_t prompt_tokens, std::uint32_t n_streams) {
+  std::vector<double> ms;
+  for (std::uint32_t i = 0; i < n_streams; ++i) {
+    request_id id;
+    const auto stream = cluster.begin(prompt_tokens, 40, id);
+    if (!stream->wait_for_tokens(40)) return {};
+    if (i > 0) ms.push_back(lateness_ms(stream->times()));
+  }
+  return ms;
+}
+
+result<> measure_over(report& made, const options& wanted, const std::string& transports, std::size_t bytes_per_token) {
+  auto cluster = small_cluster::start(wanted, {"prefill", "decode"}, 3, transports);
+  auto undivided = small_cluster::start(wanted, {"worker"}, 3, transports);
+  if (!cluster) return cluster.error();
+  if (!undivided) return undivided.error();
+  for (const std::uint32_t n : {128u, 512u, 2048u}) {
+    const auto transfer = transfer_ms(wanted, n * bytes_per_token, transports);
+    if (!transfer) return transfer.error();
+    const auto handed = lateness(**cluster, n, wanted.quick ? 4 : 16);
+    const auto stayed = lateness(**undivided, n, wanted.quick ? 4 : 16);
+    if (handed.empty() || stayed.empty()) return make_error(errc::internal, "A stream was not handed off.");
+    // Against a stream that stays where it is, whose first tokens are not as fast as its others either.
+    const double added = median(handed) - median(stayed);
+    const std::string at = std::string(transports.empty() ? "" : "_over_") + transports + "_at_" + std::to_string(n);
+    made.add({"hand_off_first_tokens_late" + at, "ms", handed, {}, goal::at_most, {}, "without hand-off", stayed});
+    made.add({"hand_off_added" + at,
+              "ms",
+              {added},
+              n == 512 ? std::optional<double>(*transfer / 4) : std::nullopt,
+              goal::at_most,
+              {},
+              "the plain transfer",
+              {*transfer}});
+  }
+  return {};
+}
+
+}  // namespace
+
+result<> measure_hand_off(report& made, const options& wanted) {
+  const auto engine = load_engine(wanted.model, "", 1);
+  if (!engine) return engine.error();
+  const auto kv = (*engine)->geometry();
+  const std::size_t bytes_per_token = kv.n_layers * kv.layer_bytes / kv.block_tokens;
+  for (const char* transports : {"", "tcp"})
+    if (auto measured = measure_over(made, wanted, transports, bytes_per_token); !measured) return measured;
+  return {};
+}
+
+}  // namespace troupe::bench
