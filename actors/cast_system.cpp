@@ -1,5 +1,6 @@
 #include "actors/cast_system.hpp"
 
+#include "base/thread_slice.hpp"
 #include "runtime/observe/log.hpp"
 #include "transport/security/cluster_secret.hpp"
 #include "transport/security/secure_random.hpp"
@@ -43,8 +44,16 @@ void log_event(std::string_view event, std::string_view who, std::string_view wh
 
 }  // namespace
 
+/// Actors pass messages on; what computes has threads of its own.
+class short_turns final : public caf::thread_hook {
+  void init(caf::actor_system&) override {}
+  void thread_started() override { take_short_turns(); }
+  void thread_terminates() override {}
+};
+
 struct cast_system::configuration : caf::actor_system_config {
   configuration() {
+    add_thread_hook<short_turns>();
     set("scheduler.policy", caf::atom("sharing"));  // sleeps when idle; work stealing polls
     set("scheduler.max-threads", actor_threads);
     set("logger.verbosity", caf::atom("quiet"));

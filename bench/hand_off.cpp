@@ -12,6 +12,8 @@ namespace {
 
 // Until it is handed off, the prefill worker goes on with a stream: somewhere among its first tokens it stands still.
 constexpr std::size_t first_tokens = 8;
+constexpr std::uint32_t prompt_lengths[] = {128, 512, 2048};
+constexpr const char* lanes_of_hand_off[] = {"", "tcp"};
 
 /// How much later than undisturbed the first tokens are.
 double lateness_ms(const std::vector<clock::time_point>& times) {
@@ -21,19 +23,6 @@ double lateness_ms(const std::vector<clock::time_point>& times) {
     first += gap;
   const std::vector<double> undisturbed(all.begin() + first_tokens, all.end());
   return first - static_cast<double>(first_tokens) * median(undisturbed);
-}
-
-/// Of the K and V of so many tokens between two processes, while nothing else happens.
-result<double> transfer_ms(const options& wanted, std::size_t bytes, const std::string& transports) {
-  endpoint_task task{.system = "troupe", .work = "bulk_latency"};
-  task.transports = transports;
-  task.spin_us = 50;
-  task.bytes = bytes;
-  task.huge_pages = true;
-  task.count = 20;
-  const auto measured = measure_pair(wanted.troupe, task, -1);
-  if (!measured) return measured.error();
-  return measured->p50_us / 1000;
 }
 
 /// Of as many streams, without the first: it wakes threads and caches up.
@@ -48,14 +37,14 @@ std::vector<double> lateness(small_cluster& cluster, std::uint32_t prompt_tokens
   return ms;
 }
 
-result<> measure_over(report& made, const options& wanted, const std::string& transports, std::size_t bytes_per_token) {
+result<> measure_over(report& made, const options& wanted, const std::string& transports,
+                      const transfer_times& transfers) {
   auto cluster = small_cluster::start(wanted, {"prefill", "decode"}, 3, transports);
   auto undivided = small_cluster::start(wanted, {"worker"}, 3, transports);
   if (!cluster) return cluster.error();
   if (!undivided) return undivided.error();
-  for (const std::uint32_t n : {128u, 512u, 2048u}) {
-    const auto transfer = transfer_ms(wanted, n * bytes_per_token, transports);
-    if (!transfer) return transfer.error();
+  for (const std::uint32_t n : prompt_lengths) {
+    const double transfer = transfers.at({transports, n});
     const auto handed = lateness(**cluster, n, wanted.quick ? 4 : 16);
     const auto stayed = lateness(**undivided, n, wanted.quick ? 4 : 16);
     if (handed.empty() || stayed.empty()) return make_error(errc::internal, "A stream was not handed off.");
@@ -66,24 +55,41 @@ result<> measure_over(report& made, const options& wanted, const std::string& tr
     made.add({"hand_off_added" + at,
               "ms",
               {added},
-              n == 512 ? std::optional<double>(*transfer / 4) : std::nullopt,
+              n == 512 ? std::optional<double>(transfer / 4) : std::nullopt,
               goal::at_most,
               {},
               "the plain transfer",
-              {*transfer}});
+              {transfer}});
   }
   return {};
 }
 
 }  // namespace
 
-result<> measure_hand_off(report& made, const options& wanted) {
+result<transfer_times> measure_transfers(const options& wanted) {
   const auto engine = load_engine(wanted.model, "", 1);
   if (!engine) return engine.error();
   const auto kv = (*engine)->geometry();
-  const std::size_t bytes_per_token = kv.n_layers * kv.layer_bytes / kv.block_tokens;
-  for (const char* transports : {"", "tcp"})
-    if (auto measured = measure_over(made, wanted, transports, bytes_per_token); !measured) return measured;
+  transfer_times times;
+  for (const char* transports : lanes_of_hand_off) {
+    for (const std::uint32_t n : prompt_lengths) {
+      endpoint_task task{.system = "troupe", .work = "bulk_latency"};
+      task.transports = transports;
+      task.spin_us = 50;
+      task.bytes = n / kv.block_tokens * kv.n_layers * kv.layer_bytes;
+      task.huge_pages = true;
+      task.count = 20;
+      const auto measured = measure_pair(wanted.troupe, task, -1);
+      if (!measured) return measured.error();
+      times[{transports, n}] = measured->p50_us / 1000;
+    }
+  }
+  return times;
+}
+
+result<> measure_hand_off(report& made, const options& wanted, const transfer_times& transfers) {
+  for (const char* transports : lanes_of_hand_off)
+    if (auto measured = measure_over(made, wanted, transports, transfers); !measured) return measured;
   return {};
 }
 

@@ -111,6 +111,7 @@ std::shared_ptr<timed_stream> small_cluster::begin(std::uint32_t prompt_tokens, 
   head_->service().submit(std::move(request), stream);
   return stream;
 }
+
 std::uint32_t small_cluster::worker_of(request_id id) {
   const auto seen = client_->overview();
   if (!seen) return 0;
@@ -128,15 +129,28 @@ bool small_cluster::migrate(request_id id) {
   return false;
 }
 
-std::optional<double> small_cluster::move(request_id id) {
-  const std::uint32_t from = worker_of(id);
+relocation_counts small_cluster::count_relocations() {
+  relocation_counts all;
+  if (const auto seen = client_->overview()) {
+    for (const auto& worker : seen->workers) {
+      all.moved += worker.relocations.moved;
+      all.pause_us += worker.relocations.pause_us;
+    }
+  }
+  return all;
+}
+
+std::optional<move_times> small_cluster::move(request_id id) {
+  const auto before = count_relocations();
   const auto ordered = clock::now();
-  if (from == 0 || !migrate(id)) return std::nullopt;
-  while (worker_of(id) == from) {
+  if (!migrate(id)) return std::nullopt;
+  relocation_counts after = before;
+  while (after.moved == before.moved) {
     if (clock::now() - ordered > std::chrono::seconds(5)) return std::nullopt;
     std::this_thread::sleep_for(std::chrono::milliseconds(3));  // seldom: it asks all members
+    after = count_relocations();
   }
-  return milliseconds(clock::now() - ordered);
+  return move_times{milliseconds(clock::now() - ordered), static_cast<double>(after.pause_us - before.pause_us) / 1000};
 }
 
 }  // namespace troupe::bench

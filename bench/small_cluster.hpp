@@ -42,6 +42,12 @@ double milliseconds(clock::duration d);
 /// Between neighbouring tokens, from the one before `begin` on, in ms.
 std::vector<double> gaps(const std::vector<clock::time_point>& times, std::size_t begin);
 
+/// How a request moved.
+struct move_times {
+  double total_ms = 0;  // from the order until it is over
+  double pause_ms = 0;  // in which no worker computed it
+};
+
 class small_cluster {
  public:
   /// `stages`: worker_options::relocation_stages. `transports`: cluster_options::transports.
@@ -55,11 +61,14 @@ class small_cluster {
   std::uint32_t worker_of(request_id id);
   /// Asks for a request to be moved to the other worker; false when it cannot be.
   bool migrate(request_id id);
-  /// Asks, and waits until another worker has it; how long that took in ms, or nullopt.
-  std::optional<double> move(request_id id);
+  /// Asks, and waits until it is over; nullopt: it did not move. One at a time.
+  std::optional<move_times> move(request_id id);
 
  private:
   small_cluster() = default;
+  /// Of all workers.
+  relocation_counts count_relocations();
+
   std::unique_ptr<node> head_;
   std::vector<std::unique_ptr<worker_node>> workers_;
   std::unique_ptr<cluster_client> client_;

@@ -208,6 +208,11 @@ void take_report(gateway_pointer self, const gateway_config& config, const sched
   config.metrics->add_prefix_cache_lookup(queried, hit);
   const auto [tried, right] = growth(self->state.guesses_seen, {total.guesses_tried, total.guesses_right});
   config.metrics->add_guesses(tried, right);
+  const auto& now_moved = total.relocations;
+  auto& seen = self->state.relocations_seen;
+  const auto [moved, pause_us] = growth(seen[0], {now_moved.moved, now_moved.pause_us});
+  const auto [refused, failed] = growth(seen[1], {now_moved.refused, now_moved.failed});
+  config.metrics->add_relocations({moved, refused, failed, std::chrono::microseconds(pause_us)});
 }
 
 }  // namespace

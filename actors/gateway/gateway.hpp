@@ -5,6 +5,7 @@
 #include "actors/messages.hpp"
 #include "base/generation_service.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -65,9 +66,10 @@ struct gateway_state {
 
   std::unordered_map<request_id, stream> streams;
   using totals = std::pair<std::uint64_t, std::uint64_t>;
-  totals prefix_tokens_seen{};           // queried, hit: as last reported
-  totals guesses_seen{};                 // tried, right: as last reported
-  std::uint64_t discarded_messages = 0;  // of older epochs or ended streams
+  totals prefix_tokens_seen{};               // queried, hit: as last reported
+  totals guesses_seen{};                     // tried, right: as last reported
+  std::array<totals, 2> relocations_seen{};  // moved and the pauses, refused and failed
+  std::uint64_t discarded_messages = 0;      // of older epochs or ended streams
 };
 
 caf::behavior gateway_actor(caf::stateful_actor<gateway_state>* self, gateway_config config);

@@ -86,6 +86,14 @@ struct request_lost {
   troupe::epoch epoch;
 };
 
+/// What has become of a worker's relocations since it started.
+struct relocation_counts {
+  std::uint64_t moved = 0;     // requests that left it for another worker
+  std::uint64_t refused = 0;   // the other one had no room, or would not
+  std::uint64_t failed = 0;    // ended before their end; the request went on here
+  std::uint64_t pause_us = 0;  // of those that moved: from the pause to the word that the other one has it
+};
+
 /// worker -> scheduler after each step and each change of its load: what dispatch decides on.
 struct load_report {
   worker_id worker;
@@ -100,6 +108,7 @@ struct load_report {
   std::uint64_t prefix_tokens_hit = 0;
   std::uint64_t guesses_tried = 0;  // tokens guessed ahead and computed
   std::uint64_t guesses_right = 0;  // of them those that were drawn
+  relocation_counts relocations;
 };
 
 /// scheduler -> subscribers (gateways): the sum over its workers.
@@ -147,8 +156,10 @@ TROUPE_FIELDS(token_chunk, request, epoch, prompt, tokens)
 TROUPE_FIELDS(request_ended, request, epoch, reason, usage, failure, message, param)
 TROUPE_FIELDS(cancel_request, request, epoch)
 TROUPE_FIELDS(request_lost, request, epoch)
+TROUPE_FIELDS(relocation_counts, moved, refused, failed, pause_us)
 TROUPE_FIELDS(load_report, worker, sequences, sequences_running, max_sequences, blocks_total, blocks_used,
-              blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right)
+              blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right,
+              relocations)
 TROUPE_FIELDS(scheduler_report, workers, requests_queued, requests_assigned, total)
 
 }  // namespace troupe

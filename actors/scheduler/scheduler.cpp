@@ -60,6 +60,11 @@ void publish(scheduler_pointer self) {
     total.prefix_tokens_hit += worker.report.prefix_tokens_hit;
     total.guesses_tried += worker.report.guesses_tried;
     total.guesses_right += worker.report.guesses_right;
+    const auto& moved = worker.report.relocations;
+    total.relocations.moved += moved.moved;
+    total.relocations.refused += moved.refused;
+    total.relocations.failed += moved.failed;
+    total.relocations.pause_us += moved.pause_us;
   }
   for (const auto& subscriber : state.subscribers)
     self->send(subscriber, report);

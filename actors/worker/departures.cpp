@@ -20,6 +20,18 @@ departure* find(worker_pointer self, relocation_id id) {
   return found == self->state.departures.end() ? nullptr : &found->second;
 }
 
+void count(worker_pointer self, const departure& ended, departure_event event) {
+  auto& counts = self->state.relocations;
+  if (event == departure_event::done) {
+    ++counts.moved;
+    const auto pause = std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - ended.paused_at);
+    counts.pause_us += static_cast<std::uint64_t>(pause.count());
+  } else {
+    ++(event == departure_event::refused ? counts.refused : counts.failed);
+  }
+  self->state.driver->run([](engine_runner&) {});  // an idle engine reports nothing by itself
+}
+
 /// Applies an event; nullptr (and counted) when there is no such departure or the event has no meaning. A departure
 /// that it ends is taken out.
 std::optional<departure> apply(worker_pointer self, relocation_id id, departure_event event) {
@@ -37,6 +49,7 @@ std::optional<departure> apply(worker_pointer self, relocation_id id, departure_
   departure ended = std::move(*d);
   if (ended.layers) ended.layers->close();
   self->state.departures.erase(id);
+  count(self, ended, event);
   return ended;
 }
 
@@ -97,6 +110,7 @@ void send_blocks(worker_pointer self, const worker_config& config, relocation_id
 }
 
 struct last_stage_outcome {
+  caf::actor_clock::time_point paused_at{};
   result<kv_hold> hold = make_error(errc::not_found, "");
   result<sequence_snapshot> snapshot = make_error(errc::not_found, "");
 };
@@ -108,9 +122,10 @@ void copy_rest(worker_pointer self, const worker_config& config, relocation_id i
   d->sending = true;  // no further stage begins
   with_engine(
       self,
-      [request = d->request, next_block = d->next_block](engine_runner& runner) {
+      [request = d->request, next_block = d->next_block, &clock = self->clock()](engine_runner& runner) {
         last_stage_outcome outcome;
         if (auto paused = runner.pause(request); !paused) return outcome;
+        outcome.paused_at = clock.now();
         const sequence_id sequence = *runner.find(request);
         outcome.hold = runner.transfer()->hold(sequence, next_block);
         outcome.snapshot = runner.transfer()->snapshot(sequence);
@@ -134,6 +149,7 @@ void copy_rest(worker_pointer self, const worker_config& config, relocation_id i
         }
         if (!apply(again, id, departure_event::rest_sent)) return;
         still->committed = next_owner(assigned->second.epoch);
+        still->paused_at = outcome.paused_at;
         const auto& [request, progress] = *outcome.snapshot;
         if (!failpoint("relocation.commit"))
           again->send(still->target,

@@ -1,5 +1,7 @@
 #include "actors/worker/engine_driver.hpp"
 
+#include "base/thread_slice.hpp"
+
 #include <exception>
 #include <utility>
 
@@ -47,6 +49,7 @@ bool threaded_engine_driver::run(engine_task task) {
 }
 
 void threaded_engine_driver::turn() {
+  take_ordinary_turns();
   report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
   while (true) {
     auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();

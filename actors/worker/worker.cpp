@@ -129,6 +129,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
           self->quit(caf::make_error(caf::sec::runtime_error, report.engine_failure->message));
           return;
         }
+        report.load.relocations = self->state.relocations;
         self->send(config.scheduler, report.load);
         continue_hand_offs(self, config);
       },

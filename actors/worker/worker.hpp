@@ -44,6 +44,7 @@ struct departure {
   std::uint32_t n_stages = 0;
   bool sending = false;  // a stage is on the wire
   troupe::epoch committed;
+  caf::actor_clock::time_point paused_at{};
 };
 
 /// A request on its way here.
@@ -83,6 +84,7 @@ struct worker_state {
   std::set<caf::actor_addr> watched;  // workers that are monitored: each once, however many requests come and go
   std::uint64_t n_runs = 0;           // ever
   std::uint64_t next_relocation = 0;  // from a random number on: a worker that is started again repeats none
+  relocation_counts relocations;
   std::uint64_t rejected_events = 0;  // of relocations, with no meaning in their state
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/http/server.hpp"
 
 #include "base/assert.hpp"
+#include "base/thread_slice.hpp"
 #include "runtime/http/session.hpp"
 #include "runtime/http/text.hpp"
 
@@ -98,7 +99,10 @@ struct server::implementation {
     raise_descriptor_limit();
     if (auto opened = open(); !opened) return opened;
     accept();
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      take_short_turns();
+      run();
+    });
     return {};
   }
 

@@ -104,6 +104,15 @@ struct metrics::state {
                                    "Tokens, in tokens, guessed ahead by prompt lookup and computed.");
   Counter& guesses_right = counter(registry, "troupe_spec_decode_accepted_tokens_total",
                                    "Guessed tokens, in tokens, that were drawn: each saved a step.");
+  Family<Counter>& relocations = counters(
+      registry, "troupe_relocations_total",
+      "Hand-offs and migrations of requests between workers, by outcome: moved, refused (the request stayed, the "
+      "other worker was full), failed (it stayed).");
+  Counter& relocations_moved = relocations.Add({{"outcome", "moved"}});
+  Counter& relocations_refused = relocations.Add({{"outcome", "refused"}});
+  Counter& relocations_failed = relocations.Add({{"outcome", "failed"}});
+  Counter& relocation_pause = counter(registry, "troupe_relocation_pause_seconds_total",
+                                      "Seconds that requests which moved were owned by nobody who computes.");
   Counter& prompt_tokens =
       counter(registry, "troupe_prompt_tokens_total", "Tokens of accepted prompts, in tokens, cached ones included.");
   Counter& generation_tokens =
@@ -188,6 +197,13 @@ void metrics::add_prefix_cache_lookup(std::uint64_t queried_tokens, std::uint64_
 void metrics::add_guesses(std::uint64_t tried_tokens, std::uint64_t right_tokens) {
   state_->guesses_tried.Increment(static_cast<double>(tried_tokens));
   state_->guesses_right.Increment(static_cast<double>(right_tokens));
+}
+
+void metrics::add_relocations(const relocation_outcomes& more) {
+  state_->relocations_moved.Increment(static_cast<double>(more.moved));
+  state_->relocations_refused.Increment(static_cast<double>(more.refused));
+  state_->relocations_failed.Increment(static_cast<double>(more.failed));
+  state_->relocation_pause.Increment(std::chrono::duration<double>(more.pause).count());
 }
 
 void metrics::add_prompt_tokens(std::uint64_t tokens) {

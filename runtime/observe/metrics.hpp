@@ -33,6 +33,14 @@ struct transport_counts {
   std::map<std::string, std::uint64_t> refusals;  // frames and handshakes, by reason
 };
 
+/// Requests that moved from worker to worker, or did not.
+struct relocation_outcomes {
+  std::uint64_t moved = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t failed = 0;
+  std::chrono::microseconds pause{};  // of those that moved, together
+};
+
 class metrics {
  public:
   using seconds = std::chrono::duration<double>;
@@ -47,6 +55,7 @@ class metrics {
   void set_kv_blocks(const kv_block_counts& blocks);  // also the usage ratio: used / total
   void add_prefix_cache_lookup(std::uint64_t queried_tokens, std::uint64_t hit_tokens);
   void add_guesses(std::uint64_t tried_tokens, std::uint64_t right_tokens);
+  void add_relocations(const relocation_outcomes& more);
   void add_prompt_tokens(std::uint64_t tokens);
   void add_generation_tokens(std::uint64_t tokens);
 

@@ -1,5 +1,7 @@
 #include "runtime/parallel/thread_pool.hpp"
 
+#include "base/thread_slice.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -58,6 +60,7 @@ struct thread_pool::state {
   cpu_set_t usable = usable_processors();
 
   void work(member& me, std::uint32_t worker) {
+    take_ordinary_turns();
     for (std::uint32_t seen = 0;;) {
       std::uint32_t now = epoch.load(std::memory_order_acquire);
       for (int spin = 0; now == seen && spin < spins_before_sleep; ++spin) {

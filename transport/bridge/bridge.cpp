@@ -1,6 +1,7 @@
 #include "transport/bridge/bridge.hpp"
 
 #include "base/assert.hpp"
+#include "base/thread_slice.hpp"
 #include "transport/bridge/message_head.hpp"
 #include "transport/bridge/proxy.hpp"
 #include "transport/bridge/remote_monitor.hpp"
@@ -57,6 +58,7 @@ void bridge::start() {
   running_ = true;
   if (!options_->own_thread) return mesh_->adopt_thread();
   thread_ = std::thread([this] {
+    take_short_turns();
     system_.thread_started();
     mesh_->adopt_thread();
     run();
