@@ -28,6 +28,14 @@ def claim(name, unit, ours, peer, theirs, target_ratio=None, less_is_better=Fals
             "ok": None if target is None else ratio >= target_ratio, "n": len(ours), "spread": spread(ours)}  # fmt: skip
 
 
+def limit(name, unit, samples, at_most=None):
+    """Troupe's samples, which must not be more than so much; None: they are told, no more."""
+    value = statistics.median(samples)
+    return {"claim": name, "system": "troupe", "value": value, "unit": unit, "peer": "", "peer_value": None, "ratio": None,
+            "bound": None, "share_of_bound": None, "target": at_most, "direction": "at_most",
+            "ok": None if at_most is None else value <= at_most, "n": len(samples), "spread": spread(samples)}  # fmt: skip
+
+
 def machine_name():
     """The first CPU's name, as the kernel tells it, and how many there are."""
     for line in open("/proc/cpuinfo", encoding="utf-8"):

@@ -45,8 +45,8 @@ result<> measure_over(report& made, const options& wanted, const std::string& tr
   if (!undivided) return undivided.error();
   for (const std::uint32_t n : prompt_lengths) {
     const double transfer = transfers.at({transports, n});
-    const auto handed = lateness(**cluster, n, wanted.quick ? 4 : 16);
-    const auto stayed = lateness(**undivided, n, wanted.quick ? 4 : 16);
+    const auto handed = lateness(**cluster, n, wanted.quick ? 4 : 11);
+    const auto stayed = lateness(**undivided, n, wanted.quick ? 4 : 11);
     if (handed.empty() || stayed.empty()) return make_error(errc::internal, "A stream was not handed off.");
     // Against a stream that stays where it is, whose first tokens are not as fast as its others either.
     const double added = median(handed) - median(stayed);

@@ -25,10 +25,11 @@ class Process:
         with open(self.log_path) as text:
             return text.read()
 
-    def wait_for(self, pattern, wait_s=30):
+    def wait_for(self, pattern, wait_s=30, behind=0):
+        """A match in the log, behind its first so many characters."""
         end = time.monotonic() + wait_s
         while time.monotonic() < end:
-            found = re.search(pattern, self.log())
+            found = re.search(pattern, self.log()[behind:])
             if found:
                 return found
             assert self.process.poll() is None, f"{self.name} ended: {self.log()}"

@@ -2,7 +2,7 @@
 """A cluster whose hosts are three network namespaces (head, prefill, decode): streamed requests give the tokens of a single
 node, whatever dies, freezes or is cut off meanwhile. Frames between the hosts are sealed.
 
-    namespaces_test.py TROUPE [--streams N]
+    namespaces_test.py TROUPE [--streams N] [--every SECONDS]
 
 Needs root, `ip` and `nft`; the model is the environment's TROUPE_TEST_MODEL. Exits 77 when one is missing.
 """
@@ -90,7 +90,7 @@ class NamespaceCluster(Cluster):
 
 def make_streams(url, n):
     words = "river stone lamp window garden story number engine paper cloud".split()
-    return [Stream(url, " ".join(random.Random(i).choices(words, k=4 + i % 40)), 16 + i % 17, seed=i, temperature=0.7 * (i % 3 == 0)) for i in range(n)]
+    return [Stream(url, " ".join(random.Random(i).choices(words, k=4 + i % 40)), 60 + i % 60, seed=i, temperature=0.7 * (i % 3 == 0)) for i in range(n)]
 
 
 def run_all(streams):
@@ -135,11 +135,14 @@ def check_rest(cluster):
         time.sleep(0.2)
 
 
-def disturb(cluster, threads, hurt, every_s=4.0):
-    """Hurts a random host at a random moment, again and again, while streams run."""
+def disturb(cluster, threads, hurt, every_s):
+    """Hurts a random host at a random moment of each stretch of time while streams run; how often."""
     n = 0
+    begin = time.monotonic()
     while any(thread.is_alive() for thread in threads):
-        time.sleep(every_s * random.uniform(0.3, 1.0))
+        due = begin + every_s * (n + random.random())
+        while any(thread.is_alive() for thread in threads) and time.monotonic() < due:
+            time.sleep(0.02)
         if any(thread.is_alive() for thread in threads):
             hurt(cluster, random.choice(["prefill", "decode"]))
             n += 1
@@ -178,7 +181,7 @@ def measure(arguments, model, expected):
                 streams = make_streams(cluster.url, arguments.streams)
                 began = time.monotonic()
                 threads = run_all(streams)
-                n = disturb(cluster, threads, hurt) if hurt else 0
+                n = disturb(cluster, threads, hurt, arguments.every) if hurt else 0
                 wait_all(threads, what)
                 check(streams, expected)
                 wait_for_workers(cluster, 2, 20)
@@ -193,6 +196,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("troupe")
     parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two faults")
     arguments = parser.parse_args()
     model = os.environ.get("TROUPE_TEST_MODEL", "")
     if not model or not os.path.exists(model):

@@ -102,17 +102,17 @@ TEST_CASE("plain memory is for plain sessions of this epoch", "[bulk][security]"
   };
   bulk.a.send(bulk.b_at_a, "shows the link");
   bulk.a.mesh->poll(bulk.world.now);
-  bulk.a.tap->inject_bulk(link, {ticket, 0, epoch + 2, 0}, from);
+  bulk.a.tap->inject_bulk(link, {ticket, 0, epoch + 2}, from);
   bulk.world.run_for(milliseconds(5));
   CHECK(bulk.arrived.n_calls == 0);
-  bulk.a.tap->inject_bulk(link, {ticket, 0, epoch, 0}, from);
+  bulk.a.tap->inject_bulk(link, {ticket, 0, epoch}, from);
   bulk.world.run_for(milliseconds(5));
   CHECK(bulk.arrived.n_calls == (sealed ? 0 : 1));
   // And not for those who shake hands.
   auto& somebody = bulk.world.add_stranger("10.0.0.9");
   const auto before = bulk.arrived.n_calls;
   const auto second = bulk.open({to});
-  somebody.fabric->send_bulk(*somebody.fabric->connect(bulk.b.where), {second, 0, epoch, 0}, from, 1);
+  somebody.fabric->send_bulk(*somebody.fabric->connect(bulk.b.where), {second, 0, epoch}, from, 1);
   bulk.world.run_for(milliseconds(5));
   CHECK(bulk.arrived.n_calls == before);
 }
