@@ -105,8 +105,9 @@ TROUPE_FIELDS(commit_relocation, relocation, epoch, n_parts, resumed, n_computed
 /// target -> source: it is mine.
 struct relocation_done {
   relocation_id relocation;
+  std::uint64_t taken_after_us = 0;  // from the commit's arrival until the engine had the request
 };
-TROUPE_FIELDS(relocation_done, relocation)
+TROUPE_FIELDS(relocation_done, relocation, taken_after_us)
 
 /// Either way.
 struct abort_relocation {

@@ -91,7 +91,8 @@ struct relocation_counts {
   std::uint64_t moved = 0;     // requests that left it for another worker
   std::uint64_t refused = 0;   // the other one had no room, or would not
   std::uint64_t failed = 0;    // ended before their end; the request went on here
-  std::uint64_t pause_us = 0;  // of those that moved: from the pause to the word that the other one has it
+  std::uint64_t pause_us = 0;  // of those that moved: from the pause until the other one's engine had it, less the way
+                               // of the message between them
 };
 
 /// worker -> scheduler after each step and each change of its load: what dispatch decides on.

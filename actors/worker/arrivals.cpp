@@ -47,6 +47,7 @@ void give_up(worker_pointer self, const worker_config& config, relocation_id id)
 }
 
 struct completion_outcome {
+  caf::actor_clock::time_point at{};
   result<> committed = make_error(errc::not_found, "");
 };
 
@@ -57,8 +58,10 @@ void complete(worker_pointer self, const worker_config& config, relocation_id id
   const std::uint64_t run = ++self->state.n_runs;
   with_engine(
       self,
-      [request = a.request, sequence = *a.sequence, priority = a.priority, commit, run](engine_runner& runner) {
+      [request = a.request, sequence = *a.sequence, priority = a.priority, commit, run,
+       &clock = self->clock()](engine_runner& runner) {
         completion_outcome outcome;
+        outcome.at = clock.now();
         outcome.committed = runner.transfer()->commit(
             sequence, commit.resumed, {commit.n_computed, commit.cached_tokens, commit.prompt_logprobs});
         if (outcome.committed)
@@ -81,7 +84,9 @@ void complete(worker_pointer self, const worker_config& config, relocation_id id
                                                   worker_state::assignment{taken.commit->epoch, taken.gateway, run});
         if (!failpoint("relocation.taken"))
           again->send(config.scheduler, request_taken{taken.request, taken.commit->epoch, config.id});
-        if (!failpoint("relocation.done")) again->send(taken.source, relocation_done{id});
+        const auto wait = std::chrono::duration_cast<std::chrono::microseconds>(outcome.at - taken.commit_arrived);
+        if (!failpoint("relocation.done"))
+          again->send(taken.source, relocation_done{id, static_cast<std::uint64_t>(wait.count())});
       });
 }
 
@@ -175,6 +180,7 @@ void take_commit(worker_pointer self, const worker_config& config, const commit_
   arrival* const a = find(self, commit.relocation);
   if (a == nullptr || a->given_up || !apply(self, commit.relocation, arrival_event::commit)) return;
   a->commit = commit;
+  a->commit_arrived = self->clock().now();
   if (a->filled) return complete(self, config, commit.relocation);
   config.bulk->expect(a->ticket, commit.n_parts);
 }

@@ -20,15 +20,11 @@ departure* find(worker_pointer self, relocation_id id) {
   return found == self->state.departures.end() ? nullptr : &found->second;
 }
 
-void count(worker_pointer self, const departure& ended, departure_event event) {
+void count(worker_pointer self, departure_event event) {
   auto& counts = self->state.relocations;
-  if (event == departure_event::done) {
-    ++counts.moved;
-    const auto pause = std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - ended.paused_at);
-    counts.pause_us += static_cast<std::uint64_t>(pause.count());
-  } else {
-    ++(event == departure_event::refused ? counts.refused : counts.failed);
-  }
+  ++(event == departure_event::done      ? counts.moved
+     : event == departure_event::refused ? counts.refused
+                                         : counts.failed);
   self->state.driver->run([](engine_runner&) {});  // an idle engine reports nothing by itself
 }
 
@@ -49,7 +45,7 @@ std::optional<departure> apply(worker_pointer self, relocation_id id, departure_
   departure ended = std::move(*d);
   if (ended.layers) ended.layers->close();
   self->state.departures.erase(id);
-  count(self, ended, event);
+  count(self, event);
   return ended;
 }
 
@@ -149,7 +145,7 @@ void copy_rest(worker_pointer self, const worker_config& config, relocation_id i
         }
         if (!apply(again, id, departure_event::rest_sent)) return;
         still->committed = next_owner(assigned->second.epoch);
-        still->paused_at = outcome.paused_at;
+        still->pause = std::chrono::duration_cast<std::chrono::microseconds>(again->clock().now() - outcome.paused_at);
         const auto& [request, progress] = *outcome.snapshot;
         if (!failpoint("relocation.commit"))
           again->send(still->target,
@@ -335,6 +331,7 @@ void take_refused(worker_pointer self, const worker_config&, const relocation_re
 void take_done(worker_pointer self, const worker_config& config, const relocation_done& done) {
   const auto ended = apply(self, done.relocation, departure_event::done);
   if (!ended) return;
+  self->state.relocations.pause_us += static_cast<std::uint64_t>(ended->pause.count()) + done.taken_after_us;
   self->send(config.scheduler, request_given{ended->request, ended->committed}, ended->target);
   const auto found = self->state.assignments.find(ended->request);
   if (found == self->state.assignments.end() || next_owner(found->second.epoch) != ended->committed) return;

@@ -44,7 +44,7 @@ struct departure {
   std::uint32_t n_stages = 0;
   bool sending = false;  // a stage is on the wire
   troupe::epoch committed;
-  caf::actor_clock::time_point paused_at{};
+  std::chrono::microseconds pause{};  // until the commit left
 };
 
 /// A request on its way here.
@@ -59,6 +59,7 @@ struct arrival {
   bool filled = false;
   bool given_up = false;  // waits for the last write to end
   std::optional<commit_relocation> commit;
+  caf::actor_clock::time_point commit_arrived{};
 };
 
 struct worker_state {
