@@ -85,7 +85,7 @@ result<> measure_migrations(report& made, const options& wanted) {
                                                  : std::vector<std::uint32_t>{64, 128, 256, 512, 1024, 2048, 4096};
   for (const std::uint32_t n : lengths) {
     const std::string at = "_at_" + std::to_string(n);
-    const auto m = move_about(**live, n, wanted.quick ? 4 : 10);
+    const auto m = move_about(**live, n, wanted.quick ? 4 : 20);
     const auto stopped = move_about(**naive, n, wanted.quick ? 2 : 4);
     const auto anew = recompute(**live, n, wanted.quick || n > 1024 ? 1 : 3);
     if (m.pause_ms.empty() || stopped.pause_ms.empty() || anew.empty())

@@ -152,8 +152,13 @@ std::vector<sequence_output> simulated_engine::step(const step_plan& plan) {
 /// Layer by layer, as a model does.
 void simulated_engine::compute() {
   computing_ = true;
-  for (const auto& g : grants_)
-    read_all(sequences_.at(g.id), sequences_.at(g.id).n_computed, "in a step");
+  for (const auto& g : grants_) {
+    const sequence& s = sequences_.at(g.id);
+    read_all(s, s.n_computed, "in a step");
+    if (!options_.on_write) continue;
+    for (std::uint32_t b = s.n_computed / block_tokens; b * block_tokens < s.n_computed + g.n_tokens; ++b)
+      options_.on_write(std::as_bytes(cells(s.blocks.blocks()[b])));
+  }
   for (std::uint32_t layer = 0; layer < n_layers; ++layer) {
     for (const auto& g : grants_) {
       const sequence& s = sequences_.at(g.id);

@@ -42,6 +42,8 @@ struct simulated_engine_options {
   std::function<void(const std::string& what)> on_violation{};
   // Told when a call of kv_transfer, or remove(), was made: "hold", "pause", "commit", …; "end" when the engine goes.
   std::function<void(std::string_view call)> on_call{};
+  // Told of each block before a step writes into it.
+  std::function<void(std::span<const std::byte> block)> on_write{};
 };
 
 class simulated_engine final : public engine, public kv_transfer {

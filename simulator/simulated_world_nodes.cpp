@@ -126,6 +126,10 @@ std::unique_ptr<engine_driver> simulated_world::make_driver(std::size_t at, work
     if (call == "end" && nodes_[at].bulk->uses((*raw_again)->memory()))
       observer_.violate("I6: an engine goes while the transport has its memory");
   };
+  equipped.on_write = [this, at](std::span<const std::byte> block) {
+    if (!nodes_[at].dying && nodes_[at].bulk->uses(block))
+      observer_.violate("I5: on node " + std::to_string(at) + " the engine writes to a block that the transport has");
+  };
   auto engine = std::make_unique<simulated_engine>(equipped);
   auto* const raw = engine.get();
   *raw_again = raw;
