@@ -104,15 +104,15 @@ struct metrics::state {
                                    "Tokens, in tokens, guessed ahead by prompt lookup and computed.");
   Counter& guesses_right = counter(registry, "troupe_spec_decode_accepted_tokens_total",
                                    "Guessed tokens, in tokens, that were drawn: each saved a step.");
-  Family<Counter>& relocations = counters(
-      registry, "troupe_relocations_total",
-      "Hand-offs and migrations of requests between workers, by outcome: moved, refused (the request stayed, the "
-      "other worker was full), failed (it stayed).");
+  Family<Counter>& relocations = counters(registry, "troupe_relocations_total",
+                                          "Hand-offs and migrations between workers, in requests, by outcome: moved, "
+                                          "refused (the other worker was full; the "
+                                          "request stayed), failed (it stayed).");
   Counter& relocations_moved = relocations.Add({{"outcome", "moved"}});
   Counter& relocations_refused = relocations.Add({{"outcome", "refused"}});
   Counter& relocations_failed = relocations.Add({{"outcome", "failed"}});
   Counter& relocation_pause = counter(registry, "troupe_relocation_pause_seconds_total",
-                                      "Seconds that requests which moved were owned by nobody who computes.");
+                                      "Time, in seconds, in which no worker computed requests that moved.");
   Counter& prompt_tokens =
       counter(registry, "troupe_prompt_tokens_total", "Tokens of accepted prompts, in tokens, cached ones included.");
   Counter& generation_tokens =

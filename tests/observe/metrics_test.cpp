@@ -76,6 +76,7 @@ void record_everything(metrics& m) {
   m.set_kv_blocks({.total = 200, .used = 50, .cached = 20});
   m.add_prefix_cache_lookup(100, 64);
   m.add_guesses(40, 30);
+  m.add_relocations({.moved = 3, .refused = 2, .failed = 1, .pause = std::chrono::milliseconds(5)});
   m.add_prompt_tokens(100);
   m.add_generation_tokens(7);
   m.observe_queue_time(3ms);
@@ -105,6 +106,10 @@ TEST_CASE("the exposition is well formed and says what was recorded") {
   CHECK(got.samples.at("troupe_prefix_cache_hits_total") == 64);
   CHECK(got.samples.at("troupe_spec_decode_draft_tokens_total") == 40);
   CHECK(got.samples.at("troupe_spec_decode_accepted_tokens_total") == 30);
+  CHECK(got.samples.at("troupe_relocations_total{outcome=\"moved\"}") == 3);
+  CHECK(got.samples.at("troupe_relocations_total{outcome=\"refused\"}") == 2);
+  CHECK(got.samples.at("troupe_relocations_total{outcome=\"failed\"}") == 1);
+  CHECK(got.samples.at("troupe_relocation_pause_seconds_total") == 0.005);
   CHECK(got.samples.at("troupe_prompt_tokens_total") == 100);
   CHECK(got.samples.at("troupe_generation_tokens_total") == 7);
   CHECK(got.samples.at("troupe_requests_total{outcome=\"stop\"}") == 1);
