@@ -1,5 +1,6 @@
 // Requests whose answer has to come from another node: when that node is lost, somebody has to tell those who wait.
-// Thread-safe.
+// Thread-safe. Limit: who waits for a node that has delegated the request to a third one is told of the first one's
+// loss only; such a request needs a time-out of its own.
 #pragma once
 
 #include "transport/peer.hpp"
