@@ -16,9 +16,7 @@ wire::byte_buffer copy_of(std::span<const std::byte> bytes) {
 }  // namespace
 
 fault_proxy::fault_proxy(std::unique_ptr<fabric> inner, std::function<time_point()> now, std::uint64_t seed)
-    : inner_(std::move(inner)), now_(std::move(now)), random_(seed) {
-  inner_->set_listener(*this);
-}
+    : forwarding_fabric(std::move(inner)), now_(std::move(now)), random_(seed) {}
 
 void fault_proxy::set_rates(const fault_rates& rates) {
   set_rates(fault_direction::out, rates);

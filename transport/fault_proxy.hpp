@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/random.hpp"
-#include "transport/fabric.hpp"
+#include "transport/forwarding_fabric.hpp"
 
 #include <array>
 #include <cstddef>
@@ -42,7 +42,7 @@ struct fault_rates {
   duration longest_delay = std::chrono::milliseconds(50);  // delays are uniform up to it
 };
 
-class fault_proxy final : public fabric, private fabric_listener {
+class fault_proxy final : public forwarding_fabric {
  public:
   /// `now`: virtual or real time, that of the caller's sleep_until().
   fault_proxy(std::unique_ptr<fabric> inner, std::function<time_point()> now, std::uint64_t seed);
@@ -60,21 +60,12 @@ class fault_proxy final : public fabric, private fabric_listener {
 
   static constexpr duration reorder_limit = std::chrono::milliseconds(20);
 
-  void set_listener(fabric_listener& listener) override { listener_ = &listener; }
-  result<address> listen(const address& where) override { return inner_->listen(where); }
-  result<link_id> connect(const address& where) override { return inner_->connect(where); }
-  std::string remote_host(link_id link) const override { return inner_->remote_host(link); }
   void send(link_id link, wire::byte_buffer frame) override;
   std::size_t unsent_bytes(link_id link) const override;
-  void send_bulk(link_id link, const bulk_header& header, std::span<const std::byte> memory,
-                 std::uint64_t cookie) override {
-    inner_->send_bulk(link, header, memory, cookie);
-  }
   void close(link_id link) override;
   void close_gently(link_id link) override;
   bool progress() override;
   bool sleep_until(time_point when) override;
-  void wake() override { inner_->wake(); }
 
  private:
   struct held_frame {
@@ -105,22 +96,11 @@ class fault_proxy final : public fabric, private fabric_listener {
   bool release_due(fault_direction which);
   void forget(link_id link);
 
-  // fabric_listener of the inner one
-  void on_accepted(link_id link) override { listener_->on_accepted(link); }
   void on_frame(link_id link, std::span<const std::byte> frame) override;
   void on_link_lost(link_id link, std::string_view why) override;
-  bulk_place on_bulk_offered(link_id link, const bulk_header& header, std::size_t size) override {
-    return listener_->on_bulk_offered(link, header, size);
-  }
-  void on_bulk_received(link_id link, const bulk_header& header, bool intact) override {
-    listener_->on_bulk_received(link, header, intact);
-  }
-  void on_bulk_sent(std::uint64_t cookie, bool delivered) override { listener_->on_bulk_sent(cookie, delivered); }
 
-  std::unique_ptr<fabric> inner_;
   std::function<time_point()> now_;
   random_stream random_;
-  fabric_listener* listener_ = nullptr;
   std::array<direction_state, 2> ways_;
   std::array<std::uint64_t, n_faults> done_{};
   std::uint64_t n_frames_ = 0;

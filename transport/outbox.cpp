@@ -26,8 +26,11 @@ outbox::outcome outbox::push(std::span<const std::byte> message, bool may_wait, 
     frame.append(bytes);
   };
   if (message.size() > message_part_bytes) {
-    for (; !message.empty(); message = message.subspan(std::min(message.size(), message_part_bytes)))
-      write(add_frame(frame_type::message_part), message.first(std::min(message.size(), message_part_bytes)));
+    while (!message.empty()) {
+      const auto part = message.first(std::min(message.size(), message_part_bytes));
+      write(add_frame(frame_type::message_part), part);
+      message = message.subspan(part.size());
+    }
     return outcome::queued;
   }
   const bool fits = !first && frames_.back().type == frame_type::messages &&

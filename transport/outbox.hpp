@@ -32,9 +32,11 @@ struct outbox_limits {
   std::size_t hard_bytes = std::size_t{64} << 20;
 };
 
+/// Of one message, in parts or not.
 inline constexpr std::size_t max_message_bytes = std::size_t{16} << 20;
 /// A longer message is cut into parts of so many bytes. A link that brings one in a second, 2 Mbit/s, stays alive.
 inline constexpr std::size_t message_part_bytes = std::size_t{256} << 10;
+static_assert(message_part_bytes + sizeof(std::uint32_t) + seal_tag_bytes <= max_payload_bytes, "a part fits a frame");
 
 /// Has room for its header, and then the payload.
 struct unsent_frame {

@@ -1,7 +1,7 @@
 // A fabric that passes everything on and lets a test look at frames that leave, change them, and send its own.
 #pragma once
 
-#include "transport/fabric.hpp"
+#include "transport/forwarding_fabric.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -13,11 +13,11 @@
 
 namespace troupe::test {
 
-class fabric_tap final : public transport::fabric {
+class fabric_tap final : public transport::forwarding_fabric {
  public:
   using link_id = transport::link_id;
 
-  explicit fabric_tap(std::unique_ptr<transport::fabric> inner) : inner_(std::move(inner)) {}
+  using forwarding_fabric::forwarding_fabric;
 
   /// Called with each frame that leaves; it may change it. False: the frame stays here.
   std::function<bool(link_id link, wire::byte_buffer& frame)> on_send;
@@ -34,20 +34,12 @@ class fabric_tap final : public transport::fabric {
   std::size_t bulk_in_flight() const { return bulk_in_flight_; }
   std::size_t most_bulk_in_flight() const { return most_bulk_in_flight_; }
 
-  void set_listener(transport::fabric_listener& listener) override {
-    counter_.to = &listener;
-    counter_.of = this;
-    inner_->set_listener(counter_);
-  }
-  result<transport::address> listen(const transport::address& where) override { return inner_->listen(where); }
-  result<link_id> connect(const transport::address& where) override { return inner_->connect(where); }
   std::string remote_host(link_id link) const override {
     return pretended_host.empty() ? inner_->remote_host(link) : pretended_host;
   }
   void send(link_id link, wire::byte_buffer frame) override {
     if (!on_send || on_send(link, frame)) inner_->send(link, std::move(frame));
   }
-  std::size_t unsent_bytes(link_id link) const override { return inner_->unsent_bytes(link); }
   void send_bulk(link_id link, const transport::bulk_header& header, std::span<const std::byte> memory,
                  std::uint64_t cookie) override {
     sizes_.emplace(cookie, memory.size());
@@ -55,39 +47,18 @@ class fabric_tap final : public transport::fabric {
     most_bulk_in_flight_ = std::max(most_bulk_in_flight_, bulk_in_flight_);
     inner_->send_bulk(link, header, memory, cookie);
   }
-  void close(link_id link) override { inner_->close(link); }
-  void close_gently(link_id link) override { inner_->close_gently(link); }
-  bool progress() override { return inner_->progress(); }
-  bool sleep_until(time_point when) override { return inner_->sleep_until(when); }
-  void wake() override { inner_->wake(); }
 
   std::string pretended_host;  // what remote_host() says, if anything
 
  private:
-  struct counter final : transport::fabric_listener {
-    transport::fabric_listener* to = nullptr;
-    fabric_tap* of = nullptr;
-    void on_accepted(link_id link) override { to->on_accepted(link); }
-    void on_frame(link_id link, std::span<const std::byte> frame) override { to->on_frame(link, frame); }
-    void on_link_lost(link_id link, std::string_view why) override { to->on_link_lost(link, why); }
-    transport::bulk_place on_bulk_offered(link_id link, const transport::bulk_header& header,
-                                          std::size_t size) override {
-      return to->on_bulk_offered(link, header, size);
+  void on_bulk_sent(std::uint64_t cookie, bool delivered) override {
+    if (const auto found = sizes_.find(cookie); found != sizes_.end()) {
+      bulk_in_flight_ -= found->second;
+      sizes_.erase(found);
     }
-    void on_bulk_received(link_id link, const transport::bulk_header& header, bool intact) override {
-      to->on_bulk_received(link, header, intact);
-    }
-    void on_bulk_sent(std::uint64_t cookie, bool delivered) override {
-      if (const auto found = of->sizes_.find(cookie); found != of->sizes_.end()) {
-        of->bulk_in_flight_ -= found->second;
-        of->sizes_.erase(found);
-      }
-      to->on_bulk_sent(cookie, delivered);
-    }
-  };
+    forwarding_fabric::on_bulk_sent(cookie, delivered);
+  }
 
-  std::unique_ptr<transport::fabric> inner_;
-  counter counter_;
   std::map<std::uint64_t, std::size_t> sizes_;  // of bulk parts under way
   std::size_t bulk_in_flight_ = 0;
   std::size_t most_bulk_in_flight_ = 0;
