@@ -43,7 +43,7 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
 }
 
 /// `decode_worker`: where the request goes after its prefill, or null.
-void assign(worker_pointer self, const worker_config& config, const assign_request& assigned, const caf::actor& gateway,
+void assign(worker_pointer self, const worker_config& config, assign_request& assigned, const caf::actor& gateway,
             const caf::actor& decode_worker) {
   const request_id id = assigned.request.id;
   auto& assignments = self->state.assignments;
@@ -56,13 +56,15 @@ void assign(worker_pointer self, const worker_config& config, const assign_reque
   assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run});
   const auto layers = hand_off(self, config, assigned.request, decode_worker);
   // In one task, so that the listener is there before the first step.
-  const bool taken = self->state.driver->run([request = assigned.request, run, layers](engine_runner& runner) {
-    runner.add(request, run);
-    if (!layers) return;
-    layers->attach(*runner.transfer());
-    runner.listen(request.id, layers);
-  });
+  const bool taken =
+      self->state.driver->run([request = std::move(assigned.request), run, layers](engine_runner& runner) {
+        runner.add(request, run);
+        if (!layers) return;
+        layers->attach(*runner.transfer());
+        runner.listen(request.id, layers);
+      });
   if (taken) return;
+  drop_departures(self, id);
   request_progress refused;
   refused.request = id;
   refused.run = run;
@@ -114,10 +116,8 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
   });
   const auto sender = [self] { return caf::actor_cast<caf::actor>(self->current_sender()); };
   return {
-      [=](const assign_request& assigned, const caf::actor& gateway) {
-        assign(self, config, assigned, gateway, nullptr);
-      },
-      [=](const assign_request& assigned, const caf::actor& gateway, const caf::actor& decode_worker) {
+      [=](assign_request& assigned, const caf::actor& gateway) { assign(self, config, assigned, gateway, nullptr); },
+      [=](assign_request& assigned, const caf::actor& gateway, const caf::actor& decode_worker) {
         assign(self, config, assigned, gateway, decode_worker);
       },
       [=](const cancel_request& cancel) { drop(self, cancel); },
