@@ -89,8 +89,8 @@ struct scene {
     engine.n_full = (first_position + n_positions) / shape.block_tokens;
     sender->on_layer(sequence_id{1}, of, first_position, n_positions);
   }
-  void step(std::uint32_t first_position, std::uint32_t n_positions) {
-    for (std::uint32_t of = 0; of < shape.n_layers; ++of)
+  void step(std::uint32_t first_position, std::uint32_t n_positions, std::uint32_t first_layer = 0) {
+    for (std::uint32_t of = first_layer; of < shape.n_layers; ++of)
       layer(of, first_position, n_positions);
   }
   /// Parts of blocks [first, last) of the ticket hold the layers of blocks from first_block on.
@@ -119,8 +119,7 @@ TEST_CASE("layers leave as soon as a part of them is computed", "[layers]") {
   CHECK(s.arrived.size() == 2);  // of two full blocks; the third is not full
   CHECK(s.sender->is_sending());
   CHECK(s.sender->next_block() == 0);
-  for (std::uint32_t layer = 2; layer < 5; ++layer)
-    s.layer(layer, 0, 10);
+  s.step(0, 10, 2);
   CHECK(s.n_sends == 3);
   CHECK(s.sender->next_block() == 2);
   CHECK(s.has_blocks(0, 2));
@@ -185,8 +184,7 @@ TEST_CASE("parts that do not arrive are told of once, when the last is settled",
   s.layer(1, 0, 8);
   s.land(false);
   CHECK(s.told.empty());
-  for (std::uint32_t layer = 2; layer < 5; ++layer)
-    s.layer(layer, 0, 8);
+  s.step(0, 8, 2);
   s.land();
   CHECK(s.told == std::vector{false});
   CHECK(s.engine.n_held == 0);

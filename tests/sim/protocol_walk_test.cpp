@@ -1,7 +1,8 @@
-// Every (state, event) pair of the relocation and the membership protocols has a transition or a named rejection, and
-// it is the one that the diagrams show. (The request protocol's: tests/actors/request_protocol_test.cpp.)
+// Every (state, event) pair of the protocols has a transition or a named rejection, and it is the one that the diagrams
+// show.
 #include "actors/protocols/membership.hpp"
 #include "actors/protocols/relocation.hpp"
+#include "actors/protocols/request.hpp"
 #include "catch.hpp"
 
 #include <map>
@@ -32,6 +33,23 @@ void walk(const table<State, Event>& accepted, std::initializer_list<State> stat
 }
 
 }  // namespace
+
+TEST_CASE("the request protocol answers every pair of state and event", "[protocol]") {
+  using s = request_state;
+  using e = request_event;
+  const auto over = std::nullopt;
+  walk<s, e>({{{s::queued, e::assign}, s::assigned},
+              {{s::queued, e::cancel}, over},
+              {{s::queued, e::deadline}, over},
+              {{s::assigned, e::cancel}, s::cancelling},
+              {{s::assigned, e::deadline}, s::cancelling},
+              {{s::assigned, e::ended}, over},
+              {{s::assigned, e::worker_down}, over},
+              {{s::cancelling, e::ended}, over},
+              {{s::cancelling, e::worker_down}, over}},
+             {s::queued, s::assigned, s::cancelling},
+             {e::submit, e::assign, e::cancel, e::deadline, e::ended, e::worker_down});
+}
 
 TEST_CASE("a departure answers every pair of state and event", "[protocol]") {
   using s = departure_state;
