@@ -42,14 +42,14 @@ void log_event(std::string_view event, std::string_view who, std::string_view wh
       {{"node", std::string(who)}, {"reason", std::string(why)}});
 }
 
-}  // namespace
-
 /// Actors pass messages on; what computes has threads of its own.
 class short_turns final : public caf::thread_hook {
   void init(caf::actor_system&) override {}
   void thread_started() override { take_short_turns(); }
   void thread_terminates() override {}
 };
+
+}  // namespace
 
 struct cast_system::configuration : caf::actor_system_config {
   configuration() {

@@ -112,20 +112,14 @@ std::shared_ptr<timed_stream> small_cluster::begin(std::uint32_t prompt_tokens, 
   return stream;
 }
 
-std::uint32_t small_cluster::worker_of(request_id id) {
-  const auto seen = client_->overview();
-  if (!seen) return 0;
-  for (const auto& of : seen->requests)
-    if (of.request == id && !of.queued) return of.worker.value;
-  return 0;
-}
-
 bool small_cluster::migrate(request_id id) {
   const auto seen = client_->overview();
   if (!seen) return false;
-  const std::uint32_t from = worker_of(id);
+  const auto running =
+      std::ranges::find_if(seen->requests, [&](const request_info& of) { return of.request == id && !of.queued; });
+  if (running == seen->requests.end()) return false;
   for (const auto& of : seen->members)
-    if (of.number != from) return client_->migrate(id, of.name).has_value();
+    if (of.number != running->worker.value) return client_->migrate(id, of.name).has_value();
   return false;
 }
 

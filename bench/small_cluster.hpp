@@ -57,15 +57,13 @@ class small_cluster {
   /// A greedy request with a prompt that no other has.
   std::shared_ptr<timed_stream> begin(std::uint32_t prompt_tokens, std::uint32_t answer_tokens, request_id& id);
   void cancel(request_id id) { head_->service().cancel(id); }
-  /// The worker that has a request; 0 for none.
-  std::uint32_t worker_of(request_id id);
-  /// Asks for a request to be moved to the other worker; false when it cannot be.
-  bool migrate(request_id id);
   /// Asks, and waits until it is over; nullopt: it did not move. One at a time.
   std::optional<move_times> move(request_id id);
 
  private:
   small_cluster() = default;
+  /// Asks for a request to be moved to the other worker; false when it cannot be.
+  bool migrate(request_id id);
   /// Of all workers.
   relocation_counts count_relocations();
 

@@ -6,14 +6,16 @@
 //      |--- relocate ------>|                                        |
 //      |  (or assign with   |--- offer_relocation ------------------>|  reserves blocks
 //      |   a target)        |<-- relocation_accepted (ticket) -------|  or relocation_refused: full, another model
-//      |                    |=== full blocks, as bulk memory =======>|  while the source goes on computing; of a
-//      prompt, |                    |                                        |  layer by layer within a step | |===
-//      those computed meanwhile ==========>|  until hardly any are left |                    | pauses the request | |
-//      |=== the rest ==========================>| |                    |--- commit_relocation (epoch + 1) ----->| waits
-//      for the rest, commits |                    |                                        |--- request_taken
-//      -------->| |                    |<-- relocation_done --------------------|--- token_chunk ---------->| | |
-//      forgets the request                    | |                    |--- request_given
-//      ----------------------------------------------->|
+//      |                    |=== full blocks, as bulk memory =======>|  while the source goes on computing
+//      |                    |                                        |  (a prompt: layer by layer within a step)
+//      |                    |=== those computed meanwhile ==========>|  until hardly any are left
+//      |                    | pauses the request                     |
+//      |                    |=== the rest ==========================>|
+//      |                    |--- commit_relocation (epoch + 1) ----->|  waits for the rest, commits
+//      |                    |                                        |--- request_taken -------->|
+//      |                    |<-- relocation_done --------------------|--- token_chunk ---------->|
+//      |                    | forgets the request                    |
+//      |                    |--- request_given ----------------------------------------------->|
 //
 //   either side, until then: abort_relocation; the request stays with the source, which goes on
 //
