@@ -20,6 +20,35 @@ double p90(std::vector<double>& values) {
   return *at;
 }
 
+/// The requests of a simulation at any rate: longer ones of the same beginning at higher rates.
+class workload_sample {
+ public:
+  workload_sample(const simulated_unit& unit, std::span<const request_lengths> lengths, const latency_targets& targets,
+                  const goodput_search& search)
+      : lengths_(lengths), search_(search) {
+    double output_tokens = 0;
+    for (const auto& request : lengths)
+      output_tokens += request.output_tokens;
+    const bool has_prompts = unit.kind != unit_kind::decode_only, has_decoding = unit.kind != unit_kind::prefill_only;
+    if (has_prompts) instances_ += unit.n_prefill;
+    if (has_prompts) shortest_s_ += 20.0 * targets.ttft_s;
+    if (unit.kind == unit_kind::decode_only || unit.kind == unit_kind::disaggregated) instances_ += unit.n_decode;
+    if (has_decoding) shortest_s_ += targets.tpot_s * output_tokens / static_cast<double>(lengths.size());
+  }
+
+  std::vector<simulated_request> at(double rate) const {
+    const double wanted = std::max(1.0 * search_.requests_per_instance * instances_, rate * shortest_s_);
+    const auto count = static_cast<std::uint32_t>(std::min(wanted, 1.0 * search_.max_requests));
+    return sample_requests(lengths_, rate, std::max(count, 1u), search_.seed);
+  }
+
+ private:
+  std::span<const request_lengths> lengths_;
+  const goodput_search& search_;
+  std::uint32_t instances_ = 0;
+  double shortest_s_ = 0;
+};
+
 }  // namespace
 
 latency_summary summarise(std::span<const request_timing> timings, const latency_targets& targets) {
@@ -62,21 +91,11 @@ std::vector<simulated_request> sample_requests(std::span<const request_lengths> 
 
 goodput_result find_goodput(const simulated_unit& unit, std::span<const request_lengths> lengths,
                             const latency_targets& targets, const goodput_search& search) {
-  std::uint32_t instances = 0;
-  if (unit.kind != unit_kind::decode_only) instances += unit.n_prefill;
-  if (unit.kind == unit_kind::decode_only || unit.kind == unit_kind::disaggregated) instances += unit.n_decode;
-  const std::uint32_t count = std::max(
-      search.requests_per_instance, static_cast<std::uint32_t>(std::min<std::uint64_t>(
-                                        std::uint64_t{search.requests_per_instance} * instances, search.max_requests)));
-  auto requests = sample_requests(lengths, 1.0, count, search.seed);
-  const auto at_one = requests;
-
+  const workload_sample workload(unit, lengths, targets, search);
   goodput_result made;
   const auto meets = [&](double rate) {
-    for (std::size_t i = 0; i < requests.size(); ++i)
-      requests[i].arrival_s = at_one[i].arrival_s / rate;
     ++made.simulations;
-    const auto seen = summarise(simulate_unit(unit, requests).requests, targets);
+    const auto seen = summarise(simulate_unit(unit, workload.at(rate)).requests, targets);
     if (seen.joint < targets.attainment) return false;
     made.rate = rate;
     made.at_rate = seen;
