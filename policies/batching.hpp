@@ -4,11 +4,15 @@
 // tokens (prompt lookup) are tried where they are likely to be right and cheap to try (Leviathan et al., "Fast
 // Inference from Transformers via Speculative Decoding", ICML 2023, has the trade-off).
 //
-// Pure: the same state gives the same plan. Cost: O(n log n) in the number of sequences.
+// In which order streams and prompts are served is a policy, chosen by name: local_order.hpp has the plain ones,
+// jitserve_goodput.hpp the one that maximises tokens inside their deadlines. Pure: the same state gives the same plan.
+// Cost: O(n log n) in the number of sequences.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "policies/jitserve_settings.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +21,13 @@
 #include <vector>
 
 namespace troupe::policies {
+
+/// By when a sequence wants what; time_point::max() and zero: it does not say.
+struct batch_objective {
+  time_point first_token_by = time_point::max();
+  duration token_every{0};                 // after the first one
+  time_point done_by = time_point::max();  // the last token
+};
 
 /// One sequence of the worker, in the order of arrival within the span.
 struct batch_sequence {
@@ -28,6 +39,13 @@ struct batch_sequence {
   std::int32_t priority = 0;    // lower is served first
   std::uint32_t n_guessed = 0;  // tokens that may follow the known ones
   float acceptance = 0.0f;      // share of its guesses that were right lately, 0 to 1
+  // For policies that look ahead.
+  std::uint32_t n_prompt = 0;        // of the known tokens; the others were drawn
+  std::uint32_t predicted_left = 1;  // tokens it will still draw, as predicted; at least 1
+  time_point arrived{};              // in the cluster
+  batch_objective objective{};
+  bool running = false;  // had a grant in the last step
+  time_point served{};   // when it had its last grant; the epoch: never, or not known
 };
 
 struct batch_limits {
@@ -43,6 +61,11 @@ struct batch_limits {
   std::uint32_t attention_context = 0;
   // What a further row of a step costs, as a share of a step of one row.
   float row_cost = 1.0f;
+  // For policies that look ahead.
+  std::uint32_t max_running = 0;  // sequences that one step computes; 0: max_sequences
+  time_point now{};
+  duration step_time = std::chrono::milliseconds(20);     // a decode step, lately
+  duration token_time = std::chrono::microseconds(1000);  // each prompt token of a step, lately
 };
 
 struct batch_grant {
@@ -66,14 +89,16 @@ class batching_policy {
   virtual batch_plan plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const = 0;
 };
 
-/// Order of arrival within a priority. When blocks run out, the last of the lowest priority is preempted.
-class fcfs_batching final : public batching_policy {
- public:
-  std::string_view name() const override { return "fcfs"; }
-  batch_plan plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const override;
+/// What the policies that have constants may be told.
+struct batching_settings {
+  jitserve_settings jitserve;
 };
 
-/// "fcfs"; errors list the names there are.
-result<std::unique_ptr<batching_policy>> make_batching_policy(std::string_view name);
+/// The names that make_batching_policy knows, the default first.
+std::span<const std::string_view> batching_policy_names();
+
+/// A local order by its name, see local_order.hpp and jitserve_goodput.hpp; errors list the names there are.
+result<std::unique_ptr<batching_policy>> make_batching_policy(std::string_view name,
+                                                              const batching_settings& settings = {});
 
 }  // namespace troupe::policies

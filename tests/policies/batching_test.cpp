@@ -1,11 +1,8 @@
-#include "policies/batching.hpp"
-
 #include "base/random.hpp"
 #include "catch.hpp"
+#include "policies/local_order.hpp"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 using namespace troupe;
 using namespace troupe::policies;
@@ -76,64 +73,6 @@ TEST_CASE("nobody overtakes a prompt that finds no room", "[batching]") {
   const std::vector<batch_sequence> sequences{decoding(1, 10), waiting(2, 400), waiting(3, 5)};
   const auto plan = fcfs_batching{}.plan(sequences, {.blocks_free = 0});
   CHECK(plan.grants == std::vector<batch_grant>{{sequence_id{1}, 1}});
-}
-
-TEST_CASE("every promise of a plan holds in random worlds", "[batching]") {
-  random_stream random(2026);
-  for (int round = 0; round < 20'000; ++round) {
-    std::vector<batch_sequence> sequences;
-    std::uint32_t used = 0;
-    for (std::uint64_t i = 0, n = random.below(12); i < n; ++i) {
-      batch_sequence s;
-      s.id = sequence_id{i + 1};
-      s.n_known = static_cast<std::uint32_t>(1 + random.below(200));
-      s.admitted = random.below(2) == 0;
-      s.n_computed = s.admitted ? static_cast<std::uint32_t>(random.below(s.n_known)) : 0;
-      s.n_blocks = blocks_for(s.n_computed);
-      s.priority = static_cast<std::int32_t>(random.below(3));
-      used += s.n_blocks;
-      sequences.push_back(s);
-    }
-    batch_limits limits;
-    limits.blocks_free = static_cast<std::uint32_t>(random.below(20));
-    limits.max_batched_tokens = static_cast<std::uint32_t>(1 + random.below(300));
-    limits.max_sequences = static_cast<std::uint32_t>(1 + random.below(12));
-    limits.interleaved_prefill_tokens = static_cast<std::uint32_t>(1 + random.below(100));
-    limits.attention_context = static_cast<std::uint32_t>(random.below(3) == 0 ? 0 : 1 + random.below(100));
-    const auto plan = fcfs_batching{}.plan(sequences, limits);
-
-    std::map<sequence_id, batch_sequence> by_id;
-    for (const auto& s : sequences)
-      by_id[s.id] = s;
-    std::set<sequence_id> named;
-    std::uint32_t blocks = limits.blocks_free, tokens = 0, admitted = 0;
-    for (const auto& s : sequences)
-      admitted += s.admitted;
-    const std::uint32_t admitted_before = admitted;
-    for (const auto id : plan.preempt) {
-      REQUIRE(by_id.count(id) == 1);
-      REQUIRE(named.insert(id).second);
-      REQUIRE(by_id[id].admitted);
-      blocks += by_id[id].n_blocks;
-      --admitted;
-    }
-    for (const auto& grant : plan.grants) {
-      REQUIRE(by_id.count(grant.id) == 1);
-      REQUIRE(named.insert(grant.id).second);
-      const auto& s = by_id[grant.id];
-      REQUIRE(grant.n_tokens >= 1);
-      REQUIRE(grant.n_tokens <= s.n_known - s.n_computed);
-      const std::uint32_t needed = blocks_for(s.n_computed + grant.n_tokens) - s.n_blocks;
-      REQUIRE(needed <= blocks);
-      blocks -= needed;
-      tokens += grant.n_tokens;
-      admitted += !s.admitted;
-    }
-    REQUIRE(tokens <= limits.max_batched_tokens);
-    REQUIRE(admitted <= std::max(limits.max_sequences, admitted_before));
-    // Somebody moves whenever the whole pool could hold somebody's next token.
-    if (!sequences.empty() && used + limits.blocks_free >= blocks_for(200)) REQUIRE_FALSE(plan.grants.empty());
-  }
 }
 
 namespace {
