@@ -11,9 +11,12 @@ namespace {
 // Limits of the search; past them come only multiples of what has been considered.
 constexpr std::uint32_t max_instances = 8;            // of a unit
 constexpr std::uint32_t max_lopsided_instances = 16;  // of a unit with one instance of a phase
+constexpr std::uint32_t max_unit_gpus = 64;           // but one instance of each phase is always a unit
 constexpr std::uint32_t small_unit_gpus = 16;         // of every size up to it the best are kept
 constexpr std::size_t kept_of_size = 2;
 constexpr std::size_t kept_overall = 16;
+constexpr std::uint32_t always_scored_gpus = 4;  // larger pairs only where they reach this share of the best
+constexpr double least_share = 0.6;
 constexpr std::size_t kept_colocated = 3;  // splits, of each kind
 
 struct scored_split {
@@ -39,6 +42,14 @@ double prompt_rate(const placement_problem& problem, const parallelism& split) {
   return split.pp * static_cast<double>(problem.lengths.size()) / std::max(total_s, 1e-9);
 }
 
+/// Together where a node is large enough.
+unit_spread loose_spread(const placement_problem& problem, const placement_unit& unit) {
+  const std::uint32_t of_prefill = unit.n_prefill > 0 ? unit.prefill.gpus() : 0;
+  const std::uint32_t of_decode = unit.n_decode > 0 ? unit.decode.gpus() : 0;
+  return std::max(of_prefill, of_decode) <= problem.cluster.gpus_per_node ? unit_spread::instance_by_instance
+                                                                          : unit_spread::anywhere;
+}
+
 std::vector<scored_split> score_phase(const placement_problem& problem, unit_kind phase) {
   std::vector<scored_split> scored;
   for (const auto& split : parallelism_choices(problem)) {
@@ -48,13 +59,15 @@ std::vector<scored_split> score_phase(const placement_problem& problem, unit_kin
       unit.n_decode = 1;
       unit.n_prefill = 0;
     }
+    unit.spread = loose_spread(problem, unit);
     const auto found = score(problem, unit, 0.5 * prompt_rate(problem, split));
     if (found.goodput > 0) scored.push_back({split, found.goodput});
   }
   return scored;
 }
 
-/// The spreads under which K and V reach the other phase fast enough; none when the unit has no place.
+/// The spreads of a disaggregated unit under which K and V reach the other phase fast enough; none when it has no
+/// place.
 std::vector<unit_spread> spreads_of(const placement_problem& problem, const placement_unit& unit) {
   const auto& cluster = problem.cluster;
   const std::uint32_t gpus = unit.gpus();
@@ -62,7 +75,7 @@ std::vector<unit_spread> spreads_of(const placement_problem& problem, const plac
   std::vector<unit_spread> spreads;
   if (gpus <= cluster.gpus_per_node) spreads.push_back(unit_spread::one_node);
   if (crosses_nodes(problem)) {
-    if (cluster.gpus_per_node % gpus != 0) spreads.push_back(unit_spread::anywhere);
+    if (cluster.gpus_per_node % gpus != 0) spreads.push_back(loose_spread(problem, unit));
   } else if (gpus > cluster.gpus_per_node && unit.prefill.pp == unit.decode.pp &&
              gpus / unit.prefill.pp <= cluster.gpus_per_node) {
     spreads.push_back(unit_spread::stage_by_stage);
@@ -73,6 +86,8 @@ std::vector<unit_spread> spreads_of(const placement_problem& problem, const plac
 void add_pair(const placement_problem& problem, const scored_split& prefill, const scored_split& decode,
               std::uint32_t n_prefill, std::uint32_t n_decode, std::vector<estimated_unit>& units) {
   if (n_prefill == 0 || n_decode == 0) return;
+  const std::uint32_t gpus = n_prefill * prefill.split.gpus() + n_decode * decode.split.gpus();
+  if (n_prefill + n_decode > 2 && gpus > max_unit_gpus) return;
   placement_unit unit{.kind = unit_kind::disaggregated,
                       .prefill = prefill.split,
                       .n_prefill = n_prefill,
@@ -125,7 +140,7 @@ std::vector<estimated_unit> keep_best(std::vector<estimated_unit> units) {
 
 /// Powers of two whose prompt tokens take about as long as the target for TPOT allows.
 std::vector<std::uint32_t> chunk_choices(const placement_problem& problem, const parallelism& split) {
-  const double per_token_s = instance_of(problem, split, true).cost.prompt.per_token_ms * 1e-3;
+  const double per_token_s = instance_of(problem, split, true, true).cost.prompt.per_token_ms * 1e-3;
   std::vector<std::uint32_t> choices;
   for (std::uint32_t chunk = 1; chunk <= 8192; chunk *= 2) {
     const double share = chunk * per_token_s / problem.slo.tpot_s;
@@ -135,27 +150,40 @@ std::vector<std::uint32_t> chunk_choices(const placement_problem& problem, const
   return choices;
 }
 
+/// The best chunk for a split, or the only choice there is for whole prompts; goodput 0 below `least_rate`.
+scored_unit best_single(const placement_problem& problem, unit_kind kind, const parallelism& split, double least_rate) {
+  placement_unit unit{.kind = kind, .prefill = split};
+  unit.spread = loose_spread(problem, unit);
+  std::vector<std::uint32_t> chunks{0};
+  if (kind == unit_kind::chunked_prefill) chunks = chunk_choices(problem, split);
+  scored_unit best;
+  for (const std::uint32_t chunk : chunks) {
+    unit.chunk_tokens = chunk;
+    const auto found = score(problem, unit, 0.3 * prompt_rate(problem, split), std::max(best.goodput, least_rate));
+    if (found.goodput > best.goodput) best = found;
+  }
+  return best;
+}
+
 /// Co-located units of one kind: the best splits by themselves, then more instances of them behind one queue.
 void add_colocated(const placement_problem& problem, unit_kind kind, std::vector<scored_unit>& scored) {
   if (!considers(problem, kind)) return;
-  std::vector<scored_unit> singles;
+  std::vector<scored_unit> singles;  // best first
   for (const auto& split : parallelism_choices(problem)) {
-    placement_unit unit{.kind = kind, .prefill = split};
-    scored_unit best;
-    for (const std::uint32_t chunk :
-         kind == unit_kind::chunked_prefill ? chunk_choices(problem, split) : std::vector<std::uint32_t>{0}) {
-      unit.chunk_tokens = chunk;
-      const auto found = score(problem, unit, best.goodput > 0 ? best.goodput : 0.3 * prompt_rate(problem, split));
-      if (found.goodput > best.goodput) best = found;
-    }
-    if (best.goodput > 0) singles.push_back(best);
+    const double least = singles.size() < kept_colocated ? 0.0 : singles[kept_colocated - 1].goodput_per_gpu;
+    const auto found = best_single(problem, kind, split, least * split.gpus());
+    if (!(found.goodput > 0)) continue;
+    if (singles.empty()) scored.push_back(found);  // the smallest, whatever it is worth: for small rates
+    const auto place = std::find_if(singles.begin(), singles.end(), [&](const scored_unit& other) {
+      return other.goodput_per_gpu < found.goodput_per_gpu;
+    });
+    singles.insert(place, found);
   }
-  std::stable_sort(singles.begin(), singles.end(),
-                   [](const scored_unit& a, const scored_unit& b) { return a.goodput_per_gpu > b.goodput_per_gpu; });
   if (singles.size() > kept_colocated) singles.resize(kept_colocated);
   for (const auto& single : singles) {
-    scored.push_back(single);
-    const std::uint32_t most = std::min(max_instances, problem.cluster.gpus() / single.unit.gpus());
+    if (scored.empty() || !(single.unit == scored.front().unit)) scored.push_back(single);
+    const std::uint32_t most_gpus = std::min(problem.cluster.gpus(), std::max(max_unit_gpus, single.unit.gpus()));
+    const std::uint32_t most = std::min(max_instances, most_gpus / single.unit.gpus());
     for (std::uint32_t n = 2; n <= most; n = n < most ? std::min(2 * n, most) : n + 1) {
       auto unit = single.unit;
       unit.n_prefill = n;
@@ -171,8 +199,15 @@ void add_disaggregated(const placement_problem& problem, std::vector<scored_unit
   for (const auto& prefill : prefills)
     for (const auto& decode : decodes)
       add_pairs(problem, prefill, decode, pairs);
-  for (const auto& pair : keep_best(std::move(pairs)))
-    scored.push_back(score(problem, pair.unit, 0.9 * pair.rate));
+  double best_per_gpu = 0;
+  for (const auto& unit : scored)
+    best_per_gpu = std::max(best_per_gpu, unit.goodput_per_gpu);
+  for (const auto& pair : keep_best(std::move(pairs))) {
+    const std::uint32_t gpus = pair.unit.gpus();
+    const double least = gpus <= always_scored_gpus ? 0.0 : least_share * best_per_gpu * gpus;
+    scored.push_back(score(problem, pair.unit, 0.9 * pair.rate, least));
+    best_per_gpu = std::max(best_per_gpu, scored.back().goodput_per_gpu);
+  }
 }
 
 void sort_by_goodput(std::vector<scored_unit>& scored) {
@@ -191,7 +226,7 @@ std::string to_string(const placement_unit& unit) {
   if (unit.kind != unit_kind::disaggregated)
     return instances(unit.n_prefill, to_string(unit.kind), unit.prefill) +
            (unit.chunk_tokens > 0 ? ", chunks of " + std::to_string(unit.chunk_tokens) : "");
-  constexpr std::string_view spreads[] = {"anywhere", "one node", "stage by stage"};
+  constexpr std::string_view spreads[] = {"anywhere", "instance by instance", "stage by stage", "one node"};
   return instances(unit.n_prefill, "prefill", unit.prefill) + " + " + instances(unit.n_decode, "decode", unit.decode) +
          ", " + std::string(spreads[static_cast<std::size_t>(unit.spread)]);
 }
@@ -199,21 +234,23 @@ std::string to_string(const placement_unit& unit) {
 simulated_unit simulated(const placement_problem& problem, const placement_unit& unit) {
   const bool does_both = unit.kind == unit_kind::prefill_first || unit.kind == unit_kind::chunked_prefill;
   simulated_unit made{.kind = unit.kind, .n_prefill = unit.n_prefill, .n_decode = unit.n_decode};
-  if (unit.n_prefill > 0) made.prefill = instance_of(problem, unit.prefill, does_both);
-  if (unit.n_decode > 0) made.decode = instance_of(problem, unit.decode, false);
+  const bool in_one_node = unit.spread == unit_spread::one_node || unit.spread == unit_spread::instance_by_instance;
+  if (unit.n_prefill > 0) made.prefill = instance_of(problem, unit.prefill, does_both, in_one_node);
+  if (unit.n_decode > 0) made.decode = instance_of(problem, unit.decode, false, in_one_node);
   if (unit.chunk_tokens > 0) made.chunk_tokens = unit.chunk_tokens;
   if (unit.kind != unit_kind::disaggregated) return made;
   const auto& cluster = problem.cluster;
   made.kv_bytes_per_token = problem.model.kv_bytes_per_token;
-  made.kv_bytes_per_s =
-      unit.spread == unit_spread::anywhere ? cluster.between_nodes_bytes_per_s : cluster.within_node_bytes_per_s;
+  const bool stays = unit.spread == unit_spread::one_node || unit.spread == unit_spread::stage_by_stage;
+  made.kv_bytes_per_s = stays ? cluster.within_node_bytes_per_s : cluster.between_nodes_bytes_per_s;
   // Stages that mirror each other send their layers side by side.
   if (unit.spread == unit_spread::stage_by_stage) made.kv_bytes_per_s *= unit.prefill.pp;
   return made;
 }
 
-scored_unit score(const placement_problem& problem, const placement_unit& unit, double first_rate) {
+scored_unit score(const placement_problem& problem, const placement_unit& unit, double first_rate, double least_rate) {
   auto search = problem.search;
+  search.least_rate = least_rate;
   search.first_rate = first_rate;
   const auto found = find_goodput(simulated(problem, unit), problem.lengths, problem.slo, search);
   return {unit, found.rate, found.rate / unit.gpus(), found.at_rate};
@@ -234,6 +271,7 @@ std::vector<scored_unit> every_unit(const placement_problem& problem, std::uint3
   for (const auto& prefill : splits)
     for (std::uint32_t n = 1; n * prefill.gpus() <= max_gpus; ++n) {
       placement_unit unit{.kind = unit_kind::prefill_first, .prefill = prefill, .n_prefill = n};
+      unit.spread = loose_spread(problem, unit);
       units.push_back(unit);
       unit.kind = unit_kind::chunked_prefill;
       for (const std::uint32_t chunk : chunk_choices(problem, prefill)) {

@@ -15,10 +15,12 @@
 
 namespace troupe::policies {
 
+/// What must share a node, beside the GPUs of one stage.
 enum class unit_spread : std::uint8_t {
-  anywhere,       // a stage's GPUs are on one node, nothing else matters
-  one_node,       // all of it on one
-  stage_by_stage  // all GPUs of the same layers, of both phases, on one
+  anywhere,              // nothing; all that travels goes between nodes
+  instance_by_instance,  // the stages of an instance; K and V may go between nodes
+  stage_by_stage,        // the stages of the same layers, of both phases: K and V stay in the node
+  one_node               // all of the unit
 };
 
 struct placement_unit {
@@ -47,8 +49,10 @@ struct scored_unit {
 /// What the simulation is given for a unit.
 simulated_unit simulated(const placement_problem& problem, const placement_unit& unit);
 
-/// By simulation; `first_rate` is where the search begins, any positive number.
-scored_unit score(const placement_problem& problem, const placement_unit& unit, double first_rate);
+/// By simulation; `first_rate` is where the search begins, any positive number. Goodput 0 for a unit that does not
+/// reach `least_rate`.
+scored_unit score(const placement_problem& problem, const placement_unit& unit, double first_rate,
+                  double least_rate = 0);
 
 /// The units worth considering, with a goodput above zero, highest goodput a GPU first. Each phase is scored alone,
 /// pairs are ranked by the slower phase's rate, and the best of each size are simulated whole.

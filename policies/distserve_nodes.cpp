@@ -40,6 +40,11 @@ std::vector<group> groups_of(const placement_unit& unit) {
       for (const auto& stage : stages)
         groups[stage.stage].push_back(stage);
       break;
+    case unit_spread::instance_by_instance:
+      groups.resize(unit.n_prefill + unit.n_decode);
+      for (const auto& stage : stages)
+        groups[stage.instance + (stage.decodes ? unit.n_prefill : 0)].push_back(stage);
+      break;
     case unit_spread::anywhere:
       for (const auto& stage : stages)
         groups.push_back({stage});

@@ -29,6 +29,8 @@ result<> check_model(const model_facts& model) {
   if (model.n_kv_head == 0) return bad("model.n_kv_head", "a model has at least one KV head.");
   if (!is_positive(model.kv_bytes_per_token))
     return bad("model.kv_bytes_per_token", "K and V of a token take a positive number of bytes.");
+  if (!(model.activation_bytes_per_token >= 0.0))
+    return bad("model.activation_bytes_per_token", "activations take no negative number of bytes.");
   if (!is_positive(model.weight_bytes)) return bad("model.weight_bytes", "weights take a positive number of bytes.");
   return {};
 }
@@ -187,10 +189,14 @@ std::uint64_t kv_tokens_of(const placement_problem& problem, const parallelism& 
   return static_cast<std::uint64_t>(std::min(left / problem.model.kv_bytes_per_token, 1e15));
 }
 
-simulated_instance instance_of(const placement_problem& problem, const parallelism& split, bool does_both) {
+simulated_instance instance_of(const placement_problem& problem, const parallelism& split, bool does_both,
+                               bool in_one_node) {
   const auto& cost = does_both && problem.colocated_cost ? problem.colocated_cost : problem.cost;
+  const double bytes_per_s = in_one_node || problem.cluster.nodes == 1 ? problem.cluster.within_node_bytes_per_s
+                                                                       : problem.cluster.between_nodes_bytes_per_s;
   return {.cost = cost(split.tp),
           .pp = split.pp,
+          .hop_ms_per_token = 1e3 * problem.model.activation_bytes_per_token / bytes_per_s,
           .kv_tokens = kv_tokens_of(problem, split),
           .max_batched_tokens = problem.max_batched_tokens,
           .max_sequences = problem.max_sequences};

@@ -20,6 +20,7 @@ struct model_facts {
   std::uint32_t n_kv_head = 0;
   double kv_bytes_per_token = 0;  // of all layers
   double weight_bytes = 0;
+  double activation_bytes_per_token = 0;  // between pipeline stages: n_embd values; 0: they cost nothing
 };
 
 struct cluster_facts {
@@ -80,8 +81,9 @@ std::vector<parallelism> parallelism_choices(const placement_problem& problem);
 /// Tokens whose K and V fit beside the weights.
 std::uint64_t kv_tokens_of(const placement_problem& problem, const parallelism& split);
 
-/// An instance for simulation; `does_both`: as a co-located engine.
-simulated_instance instance_of(const placement_problem& problem, const parallelism& split, bool does_both);
+/// An instance for simulation; `does_both`: as a co-located engine, `in_one_node`: its stages lie on one.
+simulated_instance instance_of(const placement_problem& problem, const parallelism& split, bool does_both,
+                               bool in_one_node);
 
 bool considers(const placement_problem& problem, unit_kind kind);
 

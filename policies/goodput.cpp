@@ -33,7 +33,7 @@ class workload_sample {
     if (has_prompts) instances_ += unit.n_prefill;
     if (has_prompts) shortest_s_ += 20.0 * targets.ttft_s;
     if (unit.kind == unit_kind::decode_only || unit.kind == unit_kind::disaggregated) instances_ += unit.n_decode;
-    if (has_decoding) shortest_s_ += targets.tpot_s * output_tokens / static_cast<double>(lengths.size());
+    if (has_decoding) shortest_s_ += 3.0 * targets.tpot_s * output_tokens / static_cast<double>(lengths.size());
   }
 
   std::vector<simulated_request> at(double rate) const {
@@ -95,13 +95,23 @@ goodput_result find_goodput(const simulated_unit& unit, std::span<const request_
   goodput_result made;
   const auto meets = [&](double rate) {
     ++made.simulations;
-    const auto seen = summarise(simulate_unit(unit, workload.at(rate)).requests, targets);
+    const auto requests = workload.at(rate);
+    const double allowed = (1.0 - targets.attainment) * static_cast<double>(requests.size());
+    const miss_limit limit{targets.ttft_s, targets.tpot_s, static_cast<std::uint64_t>(allowed) + 1};
+    const auto outcome = simulate_unit(unit, requests, limit);
+    if (outcome.stopped) return false;
+    const auto seen = summarise(outcome.requests, targets);
     if (seen.joint < targets.attainment) return false;
     made.rate = rate;
     made.at_rate = seen;
     return true;
   };
   double low = 0.0, high = search.first_rate;
+  if (search.least_rate > 0.0) {
+    if (!meets(search.least_rate)) return made;
+    low = search.least_rate;
+    high = std::max(high, low * 1.25);
+  }
   for (std::uint32_t i = 0; i < max_doublings && meets(high); ++i) {
     low = high;
     high *= 2.0;

@@ -40,13 +40,14 @@ std::vector<simulated_request> sample_requests(std::span<const request_lengths> 
 
 struct goodput_search {
   // A simulation has so many requests for each instance, so that large units are judged over as long a time as small
-  // ones, and more where those would arrive within 20 times the target for TTFT and the time of a mean output at the
-  // target for TPOT: a queue must have the time to grow. Never more than max_requests.
+  // ones, and more where those would arrive within 20 times the target for TTFT and three times what a mean output
+  // takes at the target for TPOT: a queue must have the time to grow. Never more than max_requests.
   std::uint32_t requests_per_instance = 1000;
   std::uint32_t max_requests = 50'000;
   std::uint64_t seed = 0;
   double relative_width = 0.03;  // of the bracket at which the bisection stops
   double first_rate = 1.0;       // where it starts, a second; a good guess saves simulations
+  double least_rate = 0.0;       // a unit that does not reach it is of no interest: its goodput is given as 0
 };
 
 struct goodput_result {

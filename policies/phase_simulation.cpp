@@ -1,68 +1,21 @@
 #include "policies/phase_simulation.hpp"
 
 #include "base/assert.hpp"
-#include "policies/decoding_set.hpp"
+#include "policies/phase_simulation_state.hpp"
 
 #include <algorithm>
-#include <deque>
+#include <functional>
 #include <queue>
-#include <tuple>
+#include <utility>
 
 namespace troupe::policies {
 namespace {
 
-struct pulled_request {
-  std::uint32_t request = 0;
-  std::uint32_t prefill = 0;  // instance that holds its K and V
-};
-
-/// One of the pp batches of an instance.
-struct lane {
-  decoding_set decoding;
-  std::deque<std::uint32_t> waiting;           // pulled, K and V here (decode_only, disaggregated)
-  std::deque<decoding_set::member> set_aside;  // the first returns first
-  std::vector<std::uint32_t> ending_prompts;   // of the step under way
-  std::uint32_t partial = 0;                   // the prompt of which some chunks are done
-  std::uint32_t partial_tokens = 0;            // so many; 0: there is none
-  bool decodes = false;                        // in the step under way
-  bool busy = false;
-  double idle_since_s = 0;
-
-  std::size_t load() const { return decoding.size() + waiting.size() + set_aside.size(); }
-};
-
-struct instance {
-  const simulated_instance* facts = nullptr;
-  std::vector<lane> lanes;
-  std::vector<double> stage_free_s;
-  bool wakes = false;                  // an event is due when the first stage is free
-  std::deque<std::uint32_t> prompts;   // not started
-  std::deque<pulled_request> offered;  // not pulled
-  std::uint64_t used_tokens = 0;       // of kv_tokens
-  std::uint64_t waiting_tokens = 0;    // of them pulled and not started
-  std::uint32_t requests = 0;          // assigned and not gone
-  double link_free_s = 0;
-
-  bool has_room(std::uint64_t tokens) const { return used_tokens + tokens <= facts->kv_tokens; }
-};
-
-enum class event_kind : std::uint8_t { step_done, stage_free, pulled };
-
-struct event {
-  double at_s = 0;
-  std::uint64_t order = 0;  // of equal times, the first made comes first
-  event_kind kind = event_kind::step_done;
-  std::uint32_t instance = 0;
-  std::uint32_t lane = 0;  // pulled: the instance it came from
-  std::uint32_t request = 0;
-  friend bool operator>(const event& a, const event& b) {
-    return std::tie(a.at_s, a.order) > std::tie(b.at_s, b.order);
-  }
-};
+using namespace phase_simulation_state;
 
 class simulation {
  public:
-  simulation(const simulated_unit& unit, std::span<const simulated_request> requests);
+  simulation(const simulated_unit& unit, std::span<const simulated_request> requests, const miss_limit& limit);
   unit_outcome run();
 
  private:
@@ -91,8 +44,13 @@ class simulation {
     events_.push(e);
   }
 
+  /// Each request misses once at most: it ends after its prompt, or was within the target for TTFT until then.
+  void count_miss() { outcome_.stopped = ++n_missed_ > limit_.misses; }
+
   const simulated_unit& unit_;
   std::span<const simulated_request> requests_;
+  miss_limit limit_;
+  std::uint64_t n_missed_ = 0;
   std::vector<instance> instances_;  // those with prompts, then those that only decode
   std::uint32_t n_prompt_ = 0;
   std::priority_queue<event, std::vector<event>, std::greater<>> events_;
@@ -103,8 +61,8 @@ class simulation {
   unit_outcome outcome_;
 };
 
-simulation::simulation(const simulated_unit& unit, std::span<const simulated_request> requests)
-    : unit_(unit), requests_(requests), first_token_s_(requests.size()) {
+simulation::simulation(const simulated_unit& unit, std::span<const simulated_request> requests, const miss_limit& limit)
+    : unit_(unit), requests_(requests), limit_(limit), first_token_s_(requests.size()) {
   if (unit.kind != unit_kind::decode_only) add_instances(unit.prefill, unit.n_prefill);
   n_prompt_ = static_cast<std::uint32_t>(instances_.size());
   if (unit.kind == unit_kind::decode_only || unit.kind == unit_kind::disaggregated)
@@ -125,7 +83,7 @@ void simulation::add_instances(const simulated_instance& facts, std::uint32_t co
 
 unit_outcome simulation::run() {
   std::uint32_t next = 0;
-  while (next < requests_.size() || !events_.empty()) {
+  while (!outcome_.stopped && (next < requests_.size() || !events_.empty())) {
     if (next < requests_.size() && (events_.empty() || requests_[next].arrival_s <= events_.top().at_s)) {
       TROUPE_ASSERT(requests_[next].arrival_s >= now_s_, "requests come in order of arrival");
       now_s_ = requests_[next].arrival_s;
@@ -149,7 +107,8 @@ unit_outcome simulation::run() {
     try_start(e.instance);
   }
   for (const auto& in : instances_)
-    TROUPE_ASSERT(in.requests == 0 && in.used_tokens == 0, "every request ends and leaves nothing behind");
+    TROUPE_ASSERT(outcome_.stopped || (in.requests == 0 && in.used_tokens == 0),
+                  "every request ends and leaves nothing behind");
   return std::move(outcome_);
 }
 
@@ -172,6 +131,7 @@ void simulation::arrive(std::uint32_t request) {
   TROUPE_ASSERT(facts.prompt_tokens > 0 && facts.output_tokens > 0, "a request has a prompt and an output");
   if (!fits_somewhere(facts)) {
     outcome_.requests[request].rejected = true;
+    count_miss();
     return;
   }
   outcome_.tokens += facts.prompt_tokens + facts.output_tokens;
@@ -194,7 +154,6 @@ std::uint32_t simulation::least_loaded(std::uint32_t begin, std::uint32_t end) c
 }
 
 // ---- starting a step
-// -------------------------------------------------------------------------------------------------
 
 /// Starts what can start now; of several idle batches the one that waits longest enters first.
 void simulation::try_start(std::uint32_t at) {
@@ -308,16 +267,19 @@ void simulation::decode(instance& in, lane& l, step_shape& shape) {
 void simulation::enter_stages(std::uint32_t at, std::uint32_t lane_index, const step_shape& shape) {
   auto& in = instances_[at];
   const double stage_s = in.facts->cost.time_ms(shape) * 1e-3 / in.facts->pp;
+  const double hop_s = in.facts->hop_ms_per_token * 1e-3 * static_cast<double>(shape.prompt_tokens + shape.decoding);
   double done_s = now_s_;
-  for (double& free_s : in.stage_free_s)
-    free_s = done_s = std::max(done_s, free_s) + stage_s;
+  for (std::size_t stage = 0; stage < in.stage_free_s.size(); ++stage) {
+    if (stage > 0) done_s += hop_s;
+    done_s = std::max(done_s, in.stage_free_s[stage]) + stage_s;
+    in.stage_free_s[stage] = done_s;
+  }
   in.lanes[lane_index].busy = true;
   ++outcome_.steps;
   push({.at_s = done_s, .kind = event_kind::step_done, .instance = at, .lane = lane_index});
 }
 
 // ---- ending it
-// -------------------------------------------------------------------------------------------------------
 
 void simulation::finish_step(std::uint32_t at, std::uint32_t lane_index) {
   auto& in = instances_[at];
@@ -330,8 +292,9 @@ void simulation::finish_step(std::uint32_t at, std::uint32_t lane_index) {
     for (const auto& member : ended_) {
       in.used_tokens -= member.positions;
       --in.requests;
-      outcome_.requests[member.request].tpot_s =
-          (now_s_ - first_token_s_[member.request]) / (requests_[member.request].output_tokens - 1);
+      auto& timing = outcome_.requests[member.request];
+      timing.tpot_s = (now_s_ - first_token_s_[member.request]) / (requests_[member.request].output_tokens - 1);
+      if (timing.tpot_s > limit_.tpot_s && timing.ttft_s <= limit_.ttft_s) count_miss();
     }
   }
   l.decodes = false;
@@ -344,6 +307,7 @@ void simulation::finish_prompt(std::uint32_t at, lane& l, std::uint32_t request)
   const auto& facts = requests_[request];
   first_token_s_[request] = now_s_;
   outcome_.requests[request].ttft_s = now_s_ - facts.arrival_s;
+  if (outcome_.requests[request].ttft_s > limit_.ttft_s) count_miss();
   if (facts.output_tokens == 1 || unit_.kind == unit_kind::prefill_only) {
     instances_[at].used_tokens -= facts.prompt_tokens;
     --instances_[at].requests;
@@ -355,7 +319,6 @@ void simulation::finish_prompt(std::uint32_t at, lane& l, std::uint32_t request)
 }
 
 // ---- from prompts to decoding
-// ----------------------------------------------------------------------------------------
 
 void simulation::offer(std::uint32_t request, std::uint32_t prefill) {
   const std::uint32_t at = least_loaded(n_prompt_, static_cast<std::uint32_t>(instances_.size()));
@@ -418,8 +381,9 @@ std::string_view to_string(unit_kind kind) {
   return "unknown";
 }
 
-unit_outcome simulate_unit(const simulated_unit& unit, std::span<const simulated_request> requests) {
-  return simulation(unit, requests).run();
+unit_outcome simulate_unit(const simulated_unit& unit, std::span<const simulated_request> requests,
+                           const miss_limit& limit) {
+  return simulation(unit, requests, limit).run();
 }
 
 }  // namespace troupe::policies

@@ -10,10 +10,10 @@
 //   chunked_prefill  the same, but a step decodes everything and computes at most chunk_tokens of prompts beside it
 //
 // An instance of `pp` pipeline stages works on up to pp batches at a time, each passing stage after stage in the time
-// of the whole divided by pp; unequal batches wait for each other, so the bubbles are in the numbers. Each running
-// sequence belongs to one of the pp batches. A new request goes to the instance with the fewest queued and running.
-// When K and V outgrow an instance the newest sequence is set aside and returns first; moving it costs nothing here, so
-// numbers past that point flatter.
+// of the whole divided by pp, and between them the way of the activations; unequal batches wait for each other, so the
+// bubbles are in the numbers. Each running sequence belongs to one of the pp batches. A new request goes to the
+// instance with the fewest queued and running. When K and V outgrow an instance the newest sequence is set aside and
+// returns first; moving it costs nothing here, so numbers past that point flatter.
 //
 // Pure and deterministic. Cost: O(log instances) a step, however many sequences it decodes.
 #pragma once
@@ -47,6 +47,7 @@ std::string_view to_string(unit_kind kind);
 struct simulated_instance {
   step_cost cost{};  // of a pass through all layers, whatever pp
   std::uint32_t pp = 1;
+  double hop_ms_per_token = 0;  // from a stage to the next; stages do not wait for it, tokens do
   std::uint64_t kv_tokens = std::numeric_limits<std::uint64_t>::max();  // that fit its memory
   std::uint32_t max_batched_tokens = 4096;  // of prompts in one step; a longer prompt is a batch of its own
   std::uint32_t max_sequences = 256;        // of one batch
@@ -66,16 +67,25 @@ struct simulated_unit {
   double waiting_share = 0.05;
 };
 
+/// Ends a simulation early, once more requests than allowed have missed a target: the rest does not matter then.
+struct miss_limit {
+  double ttft_s = std::numeric_limits<double>::infinity();
+  double tpot_s = std::numeric_limits<double>::infinity();
+  std::uint64_t misses = std::numeric_limits<std::uint64_t>::max();
+};
+
 struct unit_outcome {
   std::vector<request_timing> requests;   // in the order given
   std::uint64_t steps = 0;                // of all instances
   std::uint64_t tokens = 0;               // prompts' and drawn ones
   std::uint64_t set_aside = 0;            // times that a sequence was
+  bool stopped = false;                   // at the limit of misses; `requests` is incomplete
   std::uint64_t peak_waiting_tokens = 0;  // pulled and not started, of one decode instance
 };
 
 /// `requests` in order of arrival, prompts and outputs of at least one token; asserts on it, on units without instances
 /// and on instances of no or more than 64 stages.
-unit_outcome simulate_unit(const simulated_unit& unit, std::span<const simulated_request> requests);
+unit_outcome simulate_unit(const simulated_unit& unit, std::span<const simulated_request> requests,
+                           const miss_limit& limit = {});
 
 }  // namespace troupe::policies

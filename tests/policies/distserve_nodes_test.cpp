@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 using namespace troupe;
@@ -47,6 +48,23 @@ TEST_CASE("stage by stage, both phases of the same layers share a node", "[dists
   for (const auto& [stage, nodes] : nodes_of_stage)
     CHECK(nodes.size() == 1);
   CHECK(pool.free_gpus() == std::vector<std::uint32_t>(4, 0));
+}
+
+TEST_CASE("instance by instance, the stages of an instance share a node", "[distserve_nodes]") {
+  node_pool pool(3, 4);
+  const auto placed = pool.place({.kind = unit_kind::disaggregated,
+                                  .prefill = {1, 3},
+                                  .n_prefill = 2,
+                                  .decode = {2, 2},
+                                  .n_decode = 1,
+                                  .spread = unit_spread::instance_by_instance});
+  REQUIRE(placed);
+  std::map<std::pair<bool, std::uint32_t>, std::set<std::uint32_t>> nodes_of_instance;
+  for (const auto& stage : *placed)
+    nodes_of_instance[{stage.decodes, stage.instance}].insert(stage.node);
+  CHECK(nodes_of_instance.size() == 3);
+  for (const auto& [instance, nodes] : nodes_of_instance)
+    CHECK(nodes.size() == 1);
 }
 
 TEST_CASE("one node means one node", "[distserve_nodes]") {

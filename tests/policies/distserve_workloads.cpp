@@ -41,7 +41,12 @@ std::vector<request_lengths> lognormal_lengths(double prompt_median, double prom
 
 placement_problem two_cpu_workers(std::vector<request_lengths> lengths, double ttft_s, double tpot_s) {
   placement_problem problem;
-  problem.model = {.n_layer = 30, .n_head = 9, .n_kv_head = 3, .kv_bytes_per_token = 23'040, .weight_bytes = 270e6};
+  problem.model = {.n_layer = 30,
+                   .n_head = 9,
+                   .n_kv_head = 3,
+                   .kv_bytes_per_token = 23'040,
+                   .weight_bytes = 270e6,
+                   .activation_bytes_per_token = 576 * 4};
   problem.cluster = {.nodes = 1,
                      .gpus_per_node = 2,
                      .gpu_memory_bytes = 2e9,
@@ -59,8 +64,12 @@ placement_problem two_cpu_workers(std::vector<request_lengths> lengths, double t
 
 placement_problem a100_cluster(std::uint32_t nodes, double between_nodes_bytes_per_s) {
   placement_problem problem;
-  problem.model = {
-      .n_layer = 40, .n_head = 40, .n_kv_head = 40, .kv_bytes_per_token = 40 * 2 * 5120 * 2, .weight_bytes = 26e9};
+  problem.model = {.n_layer = 40,
+                   .n_head = 40,
+                   .n_kv_head = 40,
+                   .kv_bytes_per_token = 40 * 2 * 5120 * 2,
+                   .weight_bytes = 26e9,
+                   .activation_bytes_per_token = 5120 * 2};
   problem.cluster = {.nodes = nodes,
                      .gpus_per_node = 8,
                      .gpu_memory_bytes = a100_80g.memory_bytes,

@@ -1,7 +1,7 @@
 #include "policies/phase_simulation.hpp"
 
-#include "base/random.hpp"
 #include "approximately.hpp"
+#include "base/random.hpp"
 #include "catch.hpp"
 #include "policies/goodput.hpp"
 
@@ -95,6 +95,35 @@ TEST_CASE("decoding in a pipeline keeps its latency and multiplies its throughpu
   CHECK(simulate_unit(unit, many).requests[31].tpot_s == approximately(0.042).epsilon(0.01));
   unit.decode.pp = 2;
   CHECK(simulate_unit(unit, many).requests[31].tpot_s == approximately(0.026).epsilon(0.01));
+}
+
+TEST_CASE("activations take their way between stages, which stages do not wait for", "[phase_simulation]") {
+  simulated_unit unit{.kind = unit_kind::prefill_only, .prefill = plain_instance()};
+  unit.prefill.pp = 2;
+  unit.prefill.hop_ms_per_token = 0.5;
+  // 50 ms in each stage and 50 ms between them; the second prompt enters as the first leaves the first stage.
+  const std::vector<simulated_request> two{{0.0, 100, 1}, {0.0, 100, 1}};
+  const auto outcome = simulate_unit(unit, two);
+  CHECK(outcome.requests[0].ttft_s == approximately(0.150));
+  CHECK(outcome.requests[1].ttft_s == approximately(0.200));
+}
+
+TEST_CASE("a simulation ends at its limit of misses, and only there", "[phase_simulation]") {
+  const std::vector<request_lengths> lengths{{100, 20}, {300, 5}};
+  const auto requests = sample_requests(lengths, 4, 2000, 5);
+  const simulated_unit unit{.kind = unit_kind::disaggregated, .prefill = plain_instance(), .decode = plain_instance()};
+  const latency_targets targets{0.5, 0.013};
+  const auto whole = simulate_unit(unit, requests);
+  CHECK_FALSE(whole.stopped);
+  const auto missed = static_cast<std::uint64_t>(std::lround(2000 * (1 - summarise(whole.requests, targets).joint)));
+  REQUIRE(missed > 100);
+  const auto at_limit = simulate_unit(unit, requests, {targets.ttft_s, targets.tpot_s, missed});
+  CHECK_FALSE(at_limit.stopped);
+  CHECK(at_limit.steps == whole.steps);
+  const auto past_limit = simulate_unit(unit, requests, {targets.ttft_s, targets.tpot_s, missed - 1});
+  CHECK(past_limit.stopped);
+  CHECK(past_limit.steps <= whole.steps);
+  CHECK(simulate_unit(unit, requests, {targets.ttft_s, targets.tpot_s, 10}).steps < whole.steps / 2);
 }
 
 TEST_CASE("a request that can never fit is rejected, and holds nobody up", "[phase_simulation]") {
