@@ -46,6 +46,9 @@ struct start_worker {
   worker_id worker;
 };
 
+/// scheduler -> itself: time to see whether requests should be moved, or workers started or stopped.
+struct look_around {};
+
 /// registry -> scheduler: this worker takes no more requests.
 struct drain_worker {
   worker_id worker;
@@ -80,6 +83,7 @@ struct gap_check {
 };
 
 TROUPE_FIELDS(worker_started, worker, roles)
+TROUPE_FIELDS(look_around)
 TROUPE_FIELDS(drain_worker, worker)
 TROUPE_FIELDS(search_registry)
 TROUPE_FIELDS(registry_found)
@@ -110,11 +114,12 @@ struct local_submit {
               add(cluster_joined) add(join_refused) add(leave_cluster) add(drain_node) add(stop_node)                \
                   add(members_changed) add(ask_status) add(command_done) add(relocate_request) add(offer_relocation) \
                       add(relocation_accepted) add(relocation_refused) add(commit_relocation) add(relocation_done)   \
-                          add(abort_relocation) add(request_taken) add(request_given)
+                          add(abort_relocation) add(request_taken) add(request_given) add(relocate_some)             \
+                              add(set_policy) add(set_local_order) add(ask_policies) add(policies_status)
 #define TROUPE_LOCAL_MESSAGES(add)                                                                       \
   add(deadline_passed) add(resubmit_request) add(start_worker) add(drain_worker) add(search_registry)    \
       add(registry_found) add(registry_missing) add(join_unanswered) add(stop_head) add(relocation_late) \
-          add(arrival_late) add(gap_check)
+          add(arrival_late) add(gap_check) add(look_around)
 
 #define TROUPE_ADD_TYPE_ID(type) CAF_ADD_TYPE_ID(troupe, (troupe::type))
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)

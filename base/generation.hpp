@@ -58,6 +58,19 @@ struct service_objective {
   std::chrono::milliseconds tpot{0};      // time per output token after the first
   std::chrono::milliseconds deadline{0};  // for the whole answer, from admission; enforced
   std::int32_t priority = 0;              // lower is served first, as in vLLM
+  // Time to last token: when an answer is worth most, not enforced. Of a call of a program: of the whole program.
+  std::chrono::milliseconds ttlt{0};
+  // Kept by those who pass a request on: how long ago it was admitted, and what this call may take of its program's
+  // ttlt (0: all of it; negative: it should have ended before it began).
+  std::chrono::microseconds elapsed{0};
+  std::chrono::milliseconds budget{0};
+};
+
+/// A request that is one of several with one purpose: an agent's, say. Empty names: it stands alone.
+struct program_call {
+  std::string program;   // names this run; its calls share its ttlt
+  std::string workflow;  // programs of one workflow are alike
+  std::string step;      // calls of one step are alike
 };
 
 /// One prompt to continue. `resumed` are output tokens that an earlier epoch has delivered: they are context, not
@@ -70,6 +83,7 @@ struct generation_request {
   sampling_params sampling;
   service_objective objective;
   std::string tenant;  // salts the prefix cache: tenants never share blocks. Empty: the shared tenant
+  program_call call;
 };
 
 struct token_logprob {

@@ -44,8 +44,7 @@ class engine_side {
  public:
   engine_side(std::unique_ptr<cpu_engine> engine)
       : n_vocab_(engine->config().n_vocab),
-        runner_(worker_id{1}, std::move(engine), *policies::make_batching_policy("fcfs"),
-                policies::batch_limits{}.interleaved_prefill_tokens) {}
+        runner_(worker_id{1}, std::move(engine), *policies::make_batching_policy("fcfs"), {}) {}
 
   std::uint32_t n_vocab() const { return n_vocab_; }
 
@@ -54,7 +53,7 @@ class engine_side {
     const auto asked = clock::now();
     add(1, prompt, n_answer);
     while (runner_.has_work())
-      for (const auto& progress : runner_.turn().progress)
+      for (const auto& progress : runner_.turn(clock::now()).progress)
         arrivals.insert(arrivals.end(), progress.tokens.size(), clock::now());
     return latencies_of(asked, arrivals);
   }
@@ -62,17 +61,17 @@ class engine_side {
   /// The longest turn, in ms, while a long prompt is computed beside a stream that decodes.
   double longest_chunk_ms(std::span<const token_id> short_prompt, std::span<const token_id> long_prompt) {
     add(1, short_prompt, long_prompt_tokens);
-    runner_.turn();
+    runner_.turn(clock::now());
     add(2, long_prompt, 1);
     double longest = 0;
     for (bool computing = true; computing;) {
       const auto start = clock::now();
-      for (const auto& progress : runner_.turn().progress)
+      for (const auto& progress : runner_.turn(clock::now()).progress)
         computing = computing && progress.request != request_id{2};
       longest = std::max(longest, 1e3 * seconds_since(start));
     }
     runner_.remove(request_id{1});
-    runner_.turn();
+    runner_.turn(clock::now());
     return longest;
   }
 
@@ -80,7 +79,8 @@ class engine_side {
   void add(std::uint64_t id, std::span<const token_id> prompt, std::uint32_t n_answer) {
     auto request = make_request({prompt.begin(), prompt.end()}, n_answer);
     request.id = request_id{id};
-    runner_.add(std::move(request));
+    const auto facts = facts_of(request, clock::now());
+    runner_.add(std::move(request), facts);
   }
 
   std::uint32_t n_vocab_;

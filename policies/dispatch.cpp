@@ -1,20 +1,13 @@
 #include "policies/dispatch.hpp"
 
+#include "policies/hexgen_text2sql.hpp"
+#include "policies/llumnix_rescheduling.hpp"
+#include "policies/prefix_aware.hpp"
+
 #include <string>
 #include <tuple>
 
 namespace troupe::policies {
-namespace {
-
-bool has_room(const dispatch_worker& worker) {
-  return worker.requests < worker.max_requests;
-}
-
-auto load_of(const dispatch_worker& worker) {
-  return std::make_tuple(worker.tokens_to_compute, worker.requests, worker.id.value);
-}
-
-}  // namespace
 
 std::optional<worker_id> round_robin_dispatch::choose(const dispatch_request&, std::span<const dispatch_worker> workers,
                                                       std::uint64_t turn) const {
@@ -27,18 +20,36 @@ std::optional<worker_id> round_robin_dispatch::choose(const dispatch_request&, s
 
 std::optional<worker_id> least_loaded_dispatch::choose(const dispatch_request&,
                                                        std::span<const dispatch_worker> workers, std::uint64_t) const {
-  const dispatch_worker* best = nullptr;
-  for (const auto& worker : workers)
-    if (has_room(worker) && (best == nullptr || load_of(worker) < load_of(*best))) best = &worker;
-  return best == nullptr ? std::nullopt : std::optional(best->id);
+  return least(workers, [](const dispatch_worker& w) { return std::make_tuple(w.tokens_to_compute, w.requests); });
 }
 
-result<std::unique_ptr<dispatch_policy>> make_dispatch_policy(std::string_view name) {
-  if (name == "round_robin") return std::unique_ptr<dispatch_policy>(std::make_unique<round_robin_dispatch>());
-  if (name == "least_loaded") return std::unique_ptr<dispatch_policy>(std::make_unique<least_loaded_dispatch>());
+std::optional<worker_id> least_memory_dispatch::choose(const dispatch_request&,
+                                                       std::span<const dispatch_worker> workers, std::uint64_t) const {
+  return least(workers, [](const dispatch_worker& w) {
+    const double asked = static_cast<double>(w.blocks_used + w.blocks_queued + w.blocks_coming);
+    return w.blocks_total == 0 ? asked : asked / w.blocks_total;
+  });
+}
+
+std::vector<std::string> dispatch_policy_names() {
+  return {"round_robin", "least_loaded", "least_memory", "prefix_aware", "llumnix", "hexgen_text2sql"};
+}
+
+result<std::unique_ptr<dispatch_policy>> make_dispatch_policy(std::string_view name,
+                                                              const dispatch_settings& settings) {
+  using made = std::unique_ptr<dispatch_policy>;
+  if (name == "round_robin") return made(std::make_unique<round_robin_dispatch>());
+  if (name == "least_loaded") return made(std::make_unique<least_loaded_dispatch>());
+  if (name == "least_memory") return made(std::make_unique<least_memory_dispatch>());
+  if (name == "prefix_aware") return made(std::make_unique<prefix_aware_dispatch>(settings.balance_factor));
+  if (name == "llumnix") return made(std::make_unique<llumnix_dispatch>(settings.headroom));
+  if (name == "hexgen_text2sql")
+    return made(std::make_unique<hexgen_dispatch>(hexgen_settings{settings.alpha, settings.cumulative_work}));
+  std::string names;
+  for (const auto& known : dispatch_policy_names())
+    names += (names.empty() ? "" : ", ") + known;
   return make_error(errc::invalid_argument,
-                    "unknown dispatch policy '" + std::string(name) + "'; there are: round_robin, least_loaded.",
-                    "dispatch");
+                    "unknown dispatch policy '" + std::string(name) + "'; there are: " + names + ".", "dispatch");
 }
 
 }  // namespace troupe::policies

@@ -10,7 +10,7 @@ simulated_driver::simulated_driver(std::unique_ptr<engine_runner> runner, listen
       report_(std::move(report)),
       step_cost_(std::move(step_cost)),
       on_end_(std::move(on_end)) {
-  report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
+  report_(guarded_turn(*runner_, {}));  // idle, but now the scheduler knows how much room there is
 }
 
 simulated_driver::~simulated_driver() {
@@ -28,15 +28,16 @@ bool simulated_driver::run(engine_task task) {
 
 time_point simulated_driver::next_turn(time_point now) const {
   if (dead_) return time_point::max();
-  if (computing_) return done_at_;
+  if (computed_) return done_at_;
   return !commands_.empty() || runner_->has_work() ? now : time_point::max();
 }
 
 void simulated_driver::turn(time_point now) {
   if (next_turn(now) > now) return;
-  if (computing_) {
-    computing_ = false;
-    return report_turn();
+  if (computed_) {
+    auto report = *std::exchange(computed_, std::nullopt);
+    dead_ = report.engine_failure.has_value();
+    return report_(std::move(report));
   }
   for (auto& next : std::exchange(commands_, {})) {
     if (const auto* ended = std::get_if<request_id>(&next))
@@ -44,15 +45,10 @@ void simulated_driver::turn(time_point now) {
     else
       std::get<engine_task>(next)(*runner_);
   }
-  if (!runner_->has_work()) return report_turn();
-  computing_ = true;
-  done_at_ = now + step_cost_();
-}
-
-void simulated_driver::report_turn() {
-  auto report = guarded_turn(*runner_);
-  dead_ = report.engine_failure.has_value();
-  report_(std::move(report));
+  computed_ = guarded_turn(*runner_, now);
+  const duration took = step_cost_();
+  runner_->note_step(took);
+  done_at_ = now + took;
 }
 
 }  // namespace troupe::simulator

@@ -1,5 +1,6 @@
 // Turns an engine_runner on virtual time, as threaded_engine_driver does on a thread: what is asked of the engine waits
-// until the step under way is over, and a step takes as long as the engine says.
+// until the step under way is over, and a step takes as long as the engine says. It is computed at its beginning, when
+// all it depends on is known, and reported at its end.
 #pragma once
 
 #include "actors/worker/engine_driver.hpp"
@@ -8,13 +9,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <variant>
 
 namespace troupe::simulator {
 
 class simulated_driver final : public engine_driver {
  public:
-  /// `step_cost` is asked when a step begins; `on_end` is called when the driver goes.
+  /// `step_cost`: of the last step that the engine computed; `on_end` is called when the driver goes.
   simulated_driver(std::unique_ptr<engine_runner> runner, listener report, std::function<duration()> step_cost,
                    std::function<void()> on_end);
   ~simulated_driver() override;
@@ -30,14 +32,12 @@ class simulated_driver final : public engine_driver {
 
  private:
   using command = std::variant<request_id, engine_task>;
-  void report_turn();
-
   std::shared_ptr<engine_runner> runner_;
   listener report_;
   std::function<duration()> step_cost_;
   std::function<void()> on_end_;
   std::deque<command> commands_;
-  bool computing_ = false;
+  std::optional<engine_report> computed_;  // of the step under way
   bool dead_ = false;
   time_point done_at_{};
 };

@@ -18,11 +18,23 @@ std::uint64_t cell_of(std::uint64_t sum, std::uint32_t layer) {
 
 }  // namespace
 
-token_id answer_token(const std::vector<token_id>& prompt, std::uint64_t seed, std::uint32_t index) {
+namespace {
+
+std::uint64_t answer_seed(const std::vector<token_id>& prompt, std::uint64_t seed) {
   std::uint64_t hash = seed;
   for (const token_id token : prompt)
     hash = random_bits(hash, static_cast<std::uint64_t>(token));
-  return static_cast<token_id>(random_bits(hash, index) % 1000);
+  return hash;
+}
+
+token_id draw_token(std::uint64_t seed, std::uint32_t index) {
+  return static_cast<token_id>(random_bits(seed, index) % 1000);
+}
+
+}  // namespace
+
+token_id answer_token(const std::vector<token_id>& prompt, std::uint64_t seed, std::uint32_t index) {
+  return draw_token(answer_seed(prompt, seed), index);
 }
 
 std::vector<token_id> whole_answer(const generation_request& request) {
@@ -34,7 +46,7 @@ std::vector<token_id> whole_answer(const generation_request& request) {
 
 simulated_engine::simulated_engine(options opts)
     : options_(std::move(opts)),
-      kv_(std::size_t{options_.blocks} * n_layers * block_tokens),
+      kv_(std::size_t{options_.blocks} * n_layers * layer_cells()),
       pool_(options_.blocks),
       index_(options_.prefix_caching ? std::make_unique<prefix_index>(pool_, "simulated") : nullptr) {}
 
@@ -52,11 +64,13 @@ void simulated_engine::violate(const std::string& what) const {
 }
 
 std::span<std::uint64_t> simulated_engine::cells(block_handle block) {
-  return std::span(kv_).subspan(std::size_t{block.index} * n_layers * block_tokens, n_layers * block_tokens);
+  const std::size_t n = std::size_t{n_layers} * layer_cells();
+  return std::span(kv_).subspan(block.index * n, n);
 }
 
 /// Every K and V of the first n positions is what it must be.
 void simulated_engine::read_all(const sequence& s, std::uint32_t n, std::string_view where) const {
+  if (!options_.watch_kv) return;
   for (std::uint32_t p = 0; p < n; ++p) {
     const block_handle block = s.blocks.blocks()[p / block_tokens];
     if (!pool_.is_current(block)) return violate("a block of another generation, " + std::string(where));
@@ -70,19 +84,22 @@ void simulated_engine::read_all(const sequence& s, std::uint32_t n, std::string_
 }
 
 void simulated_engine::append(sequence& s, token_id token) const {
-  const std::uint64_t before = s.sums.empty() ? first_sum : s.sums.back();
   s.tokens.push_back(token);
+  if (!options_.watch_kv) return;
+  const std::uint64_t before = s.sums.empty() ? first_sum : s.sums.back();
   s.sums.push_back(random_bits(before, static_cast<std::uint64_t>(token)));
 }
 
 simulated_engine::sequence simulated_engine::make_sequence(generation_request request, sequence_blocks blocks) const {
   sequence s{.request = std::move(request), .tokens = {}, .sums = {}, .blocks = std::move(blocks)};
   s.n_prompt = static_cast<std::uint32_t>(s.request.prompt.size());
+  s.answer_seed = answer_seed(s.request.prompt, s.request.sampling.seed);
+  if (options_.answer_length) s.n_answer = options_.answer_length(s.request.id);
   for (const auto* tokens : {&s.request.prompt, &s.request.resumed})
     for (const token_id token : *tokens)
       append(s, token);
   for (std::uint32_t i = 0; i < s.n_output(); ++i)
-    if (s.tokens[s.n_prompt + i] != answer_token(s.request.prompt, s.request.sampling.seed, i))
+    if (s.tokens[s.n_prompt + i] != draw_token(s.answer_seed, i))
       violate("a sequence goes on from a token at index " + std::to_string(i) + " that was never drawn");
   s.prompt_logprobs_due = s.request.sampling.prompt_logprobs >= 0 && s.request.resumed.empty();
   return s;
@@ -136,17 +153,31 @@ void simulated_engine::grant_tokens(const step_grant& wish) {
 std::vector<sequence_output> simulated_engine::step(const step_plan& plan) {
   TROUPE_ASSERT(!options_.broken, "a broken engine");
   for (const auto id : plan.preempt)
-    if (const auto found = sequences_.find(id); found != sequences_.end() && !found->second.paused)
+    if (const auto found = sequences_.find(id); found != sequences_.end() && !found->second.paused) {
+      if (options_.on_preempt) options_.on_preempt(found->second.request.id);
       preempt(found->second);
+    }
   grants_.clear();
   for (const auto& wish : plan.grants)
     grant_tokens(wish);
+  measure();
   compute();
   std::vector<sequence_output> outputs;
   for (const auto& g : grants_)
     complete(g, outputs);
   grants_.clear();
   return outputs;
+}
+
+void simulated_engine::measure() {
+  shape_ = {};
+  for (const auto& g : grants_) {
+    const sequence& s = sequences_.at(g.id);
+    if (s.n_known() - s.n_computed == 1 && s.n_output() > 0)
+      shape_.add_decoding(s.n_known());
+    else
+      shape_.add_prompt(s.n_computed, s.n_computed + g.n_tokens);
+  }
 }
 
 /// Layer by layer, as a model does.
@@ -161,6 +192,7 @@ void simulated_engine::compute() {
   }
   for (std::uint32_t layer = 0; layer < n_layers; ++layer) {
     for (const auto& g : grants_) {
+      if (!options_.watch_kv) break;
       const sequence& s = sequences_.at(g.id);
       for (std::uint32_t p = s.n_computed; p < s.n_computed + g.n_tokens; ++p)
         cells(s.blocks.blocks()[p / block_tokens])[layer * block_tokens + p % block_tokens] = cell_of(s.sums[p], layer);
@@ -187,14 +219,15 @@ void simulated_engine::complete(const grant& g, std::vector<sequence_output>& ou
   if (s.n_output() < request.sampling.max_tokens) {
     generated_token token;
     token.index = s.n_output();
-    token.token = answer_token(request.prompt, request.sampling.seed, token.index);
-    token.text = std::to_string(token.token) + " ";
+    token.token = draw_token(s.answer_seed, token.index);
+    if (options_.watch_kv) token.text = std::to_string(token.token) + " ";
     append(s, token.token);
     output.tokens.push_back(std::move(token));
   }
   output.usage.completion_tokens = s.n_output();
-  const bool done = s.n_output() >= request.sampling.max_tokens;
-  if (done) output.reason = finish_reason::length;
+  const bool ended = s.n_answer > 0 && s.n_output() >= s.n_answer;
+  const bool done = ended || s.n_output() >= request.sampling.max_tokens;
+  if (done) output.reason = ended ? finish_reason::stop : finish_reason::length;
   outputs.push_back(std::move(output));
   if (done) sequences_.erase(g.id);
 }
@@ -236,13 +269,6 @@ std::vector<sequence_status> simulated_engine::sequences() const {
 
 void simulated_engine::reset_prefix_cache() {
   if (index_) index_->reset();
-}
-
-duration simulated_engine::expected_step_cost() const {
-  std::uint32_t n_tokens = 0;
-  for (const auto& [id, s] : sequences_)
-    if (!s.paused) n_tokens += s.n_known() - s.n_computed;
-  return options_.step_cost + std::min(n_tokens, options_.max_batched_tokens) * options_.token_cost;
 }
 
 result<> simulated_engine::audit() const {

@@ -3,10 +3,11 @@
 // to it. The token at index i is a function of (prompt, seed, i). Each step reads all K and V of what it computes, as
 // attention would, and commit() what has arrived: a block that is wrong, missing or stale does not go unseen.
 //
-// Cost: O(positions of the sequences computed) a step, some 10 ns each.
+// Cost: O(positions of the sequences computed) a step, some 10 ns each; with watch_kv off, O(sequences) a step.
 #pragma once
 
 #include "base/clock.hpp"
+#include "policies/step_cost.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/kv_transfer.hpp"
 #include "runtime/kv/block_hold.hpp"
@@ -27,6 +28,11 @@ token_id answer_token(const std::vector<token_id>& prompt, std::uint64_t seed, s
 /// The whole undisturbed answer to a request, resumed tokens included.
 std::vector<token_id> whole_answer(const generation_request& request);
 
+/// A step takes so long, whatever it computes, and 0.1 ms for each token.
+constexpr policies::step_cost flat_cost(double ms) {
+  return {.prompt = {ms, 0.1, 0}, .decoding = {ms, 0, 0.1}, .large = {}, .large_batch = 0};
+}
+
 struct simulated_engine_options {
   std::uint32_t blocks = 64;
   std::uint32_t max_context = 256;
@@ -35,11 +41,16 @@ struct simulated_engine_options {
   bool prefix_caching = false;
   bool broken = false;            // dies at its first step
   std::uint64_t fingerprint = 1;  // of K and V
-  // What a step costs in virtual time, and each token of it.
-  duration step_cost = std::chrono::milliseconds(20);
-  duration token_cost = std::chrono::microseconds(100);
+  // What a step takes in virtual time.
+  policies::step_cost cost = flat_cost(20);
+  // Whether K and V have their values, and are read and checked. Without, only the books are kept, and a block is a
+  // few bytes.
+  bool watch_kv = true;
+  // After how many tokens the model ends an answer by itself; without it, or with 0, never.
+  std::function<std::uint32_t(request_id)> answer_length{};
   // Told of wrong K and V and of broken books; without it they assert.
   std::function<void(const std::string& what)> on_violation{};
+  std::function<void(request_id)> on_preempt{};  // a request lost its blocks
   // Told when a call of kv_transfer, or remove(), was made: "hold", "pause", "commit", …; "end" when the engine goes.
   std::function<void(std::string_view call)> on_call{};
   // Told of each block before a step writes into it.
@@ -75,8 +86,9 @@ class simulated_engine final : public engine, public kv_transfer {
   result<kv_reservation> grow(sequence_id id, std::uint32_t n_tokens) override;
   result<> commit(sequence_id id, std::span<const token_id> resumed, sequence_progress progress) override;
 
-  /// What the next step will take if it computes all it can.
-  duration expected_step_cost() const;
+  /// What the last step computed.
+  const policies::step_shape& last_shape() const { return shape_; }
+  duration last_step_cost() const { return options_.cost.time(shape_); }
   /// I5, every count anew: a sentence for the first that is wrong.
   result<> audit() const;
   std::size_t n_holds() const { return holds_.size(); }
@@ -87,6 +99,9 @@ class simulated_engine final : public engine, public kv_transfer {
 
  private:
   static constexpr std::uint32_t n_layers = 2;
+
+  /// Values of K and V in a block's layer.
+  std::uint32_t layer_cells() const { return options_.watch_kv ? kernels::kv_block_tokens : 1; }
 
   struct sequence {
     generation_request request;       // as it was given
@@ -102,6 +117,8 @@ class simulated_engine final : public engine, public kv_transfer {
     kv_listener* listener = nullptr;
     bool prompt_logprobs_due = false;
     std::uint32_t n_scored = 1;
+    std::uint64_t answer_seed = 0;  // what answer_token() makes of prompt and seed
+    std::uint32_t n_answer = 0;     // tokens after which it ends by itself; 0: never
 
     std::uint32_t n_known() const { return static_cast<std::uint32_t>(tokens.size()); }
     std::uint32_t n_output() const { return n_known() - n_prompt; }
@@ -122,6 +139,7 @@ class simulated_engine final : public engine, public kv_transfer {
   void preempt(sequence& s);
   std::uint32_t n_admitted() const;
   void grant_tokens(const step_grant& wish);
+  void measure();
   void compute();
   void complete(const grant& g, std::vector<sequence_output>& outputs);
   std::vector<prompt_token_logprob> scores(const sequence& s) const;
@@ -145,6 +163,7 @@ class simulated_engine final : public engine, public kv_transfer {
   std::map<sequence_id, arrival> arrivals_;
   std::map<kv_hold_id, block_hold> holds_;
   std::vector<grant> grants_;  // of the step under way
+  policies::step_shape shape_;
   bool computing_ = false;
 };
 

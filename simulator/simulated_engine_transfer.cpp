@@ -20,7 +20,7 @@ error refuse(const char* param, const char* message) {
 }  // namespace
 
 kv_geometry simulated_engine::geometry() const {
-  return {block_tokens, n_layers, block_tokens * sizeof(std::uint64_t)};
+  return {block_tokens, n_layers, layer_cells() * static_cast<std::uint32_t>(sizeof(std::uint64_t))};
 }
 
 std::span<const block_handle> simulated_engine::readable(const sequence& s, std::uint32_t n_computing) const {

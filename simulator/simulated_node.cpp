@@ -50,6 +50,8 @@ simulated_node::simulated_node(transport::memory_network& network, std::function
   bridging->own_thread = false;
   bridging->inline_budget = std::chrono::microseconds(-1);
   bridging->mesh.secret = options.secret;
+  bridging->mesh.beat_every = options.beat_every;
+  bridging->mesh.dead_after = options.dead_after;
   bridging->mesh.fill_random = [random = random_stream(options.seed)](std::span<std::byte> bytes) mutable -> result<> {
     std::ranges::generate(bytes, [&] { return static_cast<std::byte>(random.below(256)); });
     return {};

@@ -23,6 +23,8 @@ struct simulated_node_options {
   std::uint64_t seed = 0;
   std::shared_ptr<const transport::cluster_secret> secret;  // nullptr: none, hosts are of loopback
   std::function<void()> on_bulk_received;                   // a part is here
+  std::chrono::milliseconds beat_every{200};
+  std::chrono::milliseconds dead_after{1000};
 };
 
 class simulated_node {

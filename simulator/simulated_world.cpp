@@ -34,8 +34,7 @@ simulated_world::simulated_world(simulated_world_options opts)
 }
 
 simulated_world::~simulated_world() {
-  service_.reset();
-  scheduler_ = gateway_ = registry_ = nullptr;
+  head_ = {};
   for (auto& each : nodes_) {
     each.dying = true;
     each.member = each.supervisor = nullptr;
@@ -47,7 +46,7 @@ simulated_world::~simulated_world() {
 
 generation_request simulated_world::make_request(std::uint32_t n_prompt, std::uint32_t max_tokens) {
   generation_request request;
-  request.id = service_->next_request_id();
+  request.id = head_.service->next_request_id();
   for (std::uint32_t i = 0; i < n_prompt; ++i)
     request.prompt.push_back(static_cast<token_id>(random_.below(1000)));
   request.sampling.max_tokens = max_tokens;
@@ -57,20 +56,20 @@ generation_request simulated_world::make_request(std::uint32_t n_prompt, std::ui
 
 std::shared_ptr<client_stream> simulated_world::submit(const generation_request& request) {
   streams_.push_back(std::make_shared<client_stream>(observer_, request));
-  service_->submit(request, streams_.back());
+  head_.service->submit(request, streams_.back());
   return streams_.back();
 }
 
 void simulated_world::cancel(request_id request) {
-  service_->cancel(request);
+  head_.service->cancel(request);
 }
 
 void simulated_world::migrate(request_id request, std::size_t to) {
-  if (const auto worker = number(to)) caf::anon_send(scheduler_, migrate_request{request, *worker});
+  if (const auto worker = number(to)) caf::anon_send(head_.scheduler, migrate_request{request, *worker});
 }
 
 void simulated_world::drain(std::size_t node) {
-  caf::anon_send(registry_, drain_node{nodes_[node].name});
+  caf::anon_send(head_.registry, drain_node{nodes_[node].name});
 }
 
 // --- faults -------------------------------------------------------------------------------------------------------

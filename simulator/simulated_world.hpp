@@ -13,6 +13,7 @@
 #include "actors/protocols/membership.hpp"
 #include "actors/registry/registry_store.hpp"
 #include "actors/worker/worker.hpp"
+#include "simulator/simulated_cast.hpp"
 #include "simulator/simulated_driver.hpp"
 #include "simulator/simulated_engine.hpp"
 #include "simulator/simulated_node.hpp"
@@ -26,10 +27,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-namespace troupe {
-struct member_config;
-}
 
 namespace troupe::simulator {
 
@@ -100,14 +97,14 @@ class simulated_world {
   bool settle(duration limit = std::chrono::seconds(30));
 
   // For tests that look closer.
-  const caf::actor& scheduler() const { return scheduler_; }
-  const caf::actor& gateway() const { return gateway_; }
-  const caf::actor& registry() const { return registry_; }
+  const caf::actor& scheduler() const { return head_.scheduler; }
+  const caf::actor& gateway() const { return head_.gateway; }
+  const caf::actor& registry() const { return head_.registry; }
   caf::actor member(std::size_t node) const { return nodes_[node].member; }
   simulated_node& node(std::size_t node) { return *nodes_[node].node; }
   /// Why a node left for good.
   const std::optional<std::string>& gone(std::size_t node) const { return nodes_[node].gone; }
-  service_status status() const { return board_->read(); }
+  service_status status() const { return head_.service->status(); }
   /// The number of a node in the cluster, which is the id of its worker.
   std::optional<worker_id> number(std::size_t node) const;
   /// Where the scheduler believes a request to be.
@@ -140,7 +137,6 @@ class simulated_world {
   void start_head();
   void start_worker_node(std::size_t at);
   std::unique_ptr<simulated_node> make_node(std::size_t at);
-  member_config make_member_config(std::size_t at);
   std::unique_ptr<engine_driver> make_driver(std::size_t at, worker_id worker, engine_driver::listener report);
   void act(std::size_t at, action what);
   void turn_engine(world_node& at);
@@ -160,9 +156,7 @@ class simulated_world {
   std::vector<world_node> nodes_;
   std::set<std::pair<std::size_t, std::size_t>> cuts_;
   std::set<std::size_t> without_power_;
-  caf::actor scheduler_, gateway_, registry_;
-  std::shared_ptr<status_board> board_;
-  std::unique_ptr<gateway_service> service_;
+  head_cast head_;
   std::vector<std::shared_ptr<client_stream>> streams_;
   std::vector<std::pair<std::size_t, action>> candidates_;  // reused by step
 };

@@ -23,14 +23,14 @@ const State* state_of(const caf::actor& actor) {
 }  // namespace
 
 std::optional<worker_id> simulated_world::number(std::size_t node) const {
-  const auto* const registry = state_of<registry_state>(registry_);
+  const auto* const registry = state_of<registry_state>(head_.registry);
   const auto found = registry->members.find(nodes_[node].name);
   if (found == registry->members.end()) return std::nullopt;
   return worker_id{found->second.info.number};
 }
 
 std::optional<std::size_t> simulated_world::find_request(request_id request) const {
-  const auto* const scheduler = state_of<scheduler_state>(scheduler_);
+  const auto* const scheduler = state_of<scheduler_state>(head_.scheduler);
   const auto found = scheduler->requests.find(request);
   if (found == scheduler->requests.end() || found->second.state != request_state::assigned) return std::nullopt;
   for (std::size_t at = 1; at < nodes_.size(); ++at)
@@ -58,8 +58,8 @@ std::optional<std::string> simulated_world::find_unrest() const {
 }
 
 std::optional<std::string> simulated_world::find_unrest_of_head() const {
-  const auto* const scheduler = state_of<scheduler_state>(scheduler_);
-  const auto* const gateway = state_of<gateway_state>(gateway_);
+  const auto* const scheduler = state_of<scheduler_state>(head_.scheduler);
+  const auto* const gateway = state_of<gateway_state>(head_.gateway);
   if (scheduler == nullptr || gateway == nullptr) return "an actor of the head has died";
   for (const auto& stream : streams_)
     if (stream->ends == 0) return "request " + std::to_string(stream->id.value) + " has not ended";
@@ -69,8 +69,8 @@ std::optional<std::string> simulated_world::find_unrest_of_head() const {
            std::string(to_string(scheduler->requests.begin()->second.state));
   if (!scheduler->queue.empty()) return "the scheduler's queue is not empty";
   for (const auto& [id, worker] : scheduler->workers)
-    if (worker.load.requests != 0)
-      return "the scheduler counts " + std::to_string(worker.load.requests) + " requests of worker " +
+    if (worker.load().requests != 0)
+      return "the scheduler counts " + std::to_string(worker.load().requests) + " requests of worker " +
              std::to_string(id.value);
   std::size_t n_expected = 0;
   for (std::size_t at = 1; at < nodes_.size(); ++at)
@@ -89,9 +89,10 @@ std::optional<std::string> simulated_world::find_unrest_of_node(std::size_t at) 
   if (supervisor == nullptr || supervisor->children.size() != 1) return "it has no supervisor";
   const auto* const worker = state_of<worker_state>(supervisor->children.begin()->second.handle);
   if (worker == nullptr) return "it has no worker";
-  const auto* const scheduler = state_of<scheduler_state>(scheduler_);
+  const auto* const scheduler = state_of<scheduler_state>(head_.scheduler);
   const auto known = scheduler->workers.find(supervisor->children.begin()->first);
-  if (known == scheduler->workers.end() || !known->second.reported) return "the scheduler does not know its worker";
+  if (known == scheduler->workers.end() || !known->second.has_reported())
+    return "the scheduler does not know its worker";
   if (!worker->assignments.empty()) return "its worker has requests";
   if (!worker->departures.empty()) return "its worker has departures";
   if (!worker->arrivals.empty()) return "its worker has arrivals";

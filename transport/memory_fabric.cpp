@@ -129,7 +129,8 @@ class memory_fabric final : public fabric {
       return;
     }
     parts_.emplace(cookie, link);
-    post(found->second, {found->second.remote, bulk_event{header, memory, this, cookie}}, memory.size());
+    post(found->second, {found->second.remote, bulk_event{header, memory, this, cookie}},
+         static_cast<std::size_t>(static_cast<double>(memory.size()) * network_.model.bulk_weight));
   }
 
   void close(link_id link) override {

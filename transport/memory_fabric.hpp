@@ -25,6 +25,7 @@ namespace troupe::transport {
 struct network_model {
   duration latency{0};
   double bytes_per_second = 0;  // 0: no limit
+  double bulk_weight = 1;       // bytes on the wire for each byte of bulk memory: memory may stand for more than it is
   duration crash_notice = std::chrono::milliseconds(5);
 };
 

@@ -63,6 +63,11 @@ struct relocate_request {
 };
 TROUPE_FIELDS(relocate_request, request)
 
+/// scheduler -> source, with the target's handle as second element: a running request of the source's choice, if it has
+/// one that may leave.
+struct relocate_some {};
+TROUPE_FIELDS(relocate_some)
+
 /// source -> target, with the gateway's handle as second element.
 struct offer_relocation {
   relocation_id relocation;

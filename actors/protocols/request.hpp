@@ -52,6 +52,7 @@ struct submit_request {
 struct assign_request {
   generation_request request;
   troupe::epoch epoch;
+  std::uint64_t number = 0;  // of this worker's assignments: counts up
 };
 
 /// worker -> gateway.
@@ -110,6 +111,13 @@ struct load_report {
   std::uint64_t guesses_tried = 0;  // tokens guessed ahead and computed
   std::uint64_t guesses_right = 0;  // of them those that were drawn
   relocation_counts relocations;
+  std::uint64_t assigned = 0;       // the last assignment (its number) that the figures above include
+  std::uint32_t blocks_wanted = 0;  // by the first sequence that waits; 0: none does
+  std::uint64_t blocks_queued = 0;  // by all that wait
+  std::uint64_t tokens_left = 0;    // to be drawn by all sequences, as predicted
+  std::uint32_t step_us = 0;        // what a decode step took lately; 0: none was taken
+  std::uint32_t token_ns = 0;       // what each prompt token added to a step lately; 0: none was computed
+  std::uint64_t preemptions = 0;    // since its start
 };
 
 /// scheduler -> subscribers (gateways): the sum over its workers.
@@ -145,14 +153,15 @@ TROUPE_FIELDS(output_grammar, kind, source)
 TROUPE_FIELDS(sampling_params, temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty,
               repetition_penalty, seed, logit_bias, stop, stop_tokens, include_stop_in_output, ignore_eos, max_tokens,
               min_tokens, logprobs, prompt_logprobs, grammar)
-TROUPE_FIELDS(service_objective, ttft, tpot, deadline, priority)
-TROUPE_FIELDS(generation_request, id, model, prompt, resumed, sampling, objective, tenant)
+TROUPE_FIELDS(service_objective, ttft, tpot, deadline, priority, ttlt, elapsed, budget)
+TROUPE_FIELDS(program_call, program, workflow, step)
+TROUPE_FIELDS(generation_request, id, model, prompt, resumed, sampling, objective, tenant, call)
 TROUPE_FIELDS(token_logprob, token, logprob)
 TROUPE_FIELDS(generated_token, index, token, text, logprob, top)
 TROUPE_FIELDS(prompt_token_logprob, token, logprob, top)
 TROUPE_FIELDS(token_usage, prompt_tokens, cached_tokens, completion_tokens)
 TROUPE_FIELDS(submit_request, request, epoch)
-TROUPE_FIELDS(assign_request, request, epoch)
+TROUPE_FIELDS(assign_request, request, epoch, number)
 TROUPE_FIELDS(token_chunk, request, epoch, prompt, tokens)
 TROUPE_FIELDS(request_ended, request, epoch, reason, usage, failure, message, param)
 TROUPE_FIELDS(cancel_request, request, epoch)
@@ -160,7 +169,7 @@ TROUPE_FIELDS(request_lost, request, epoch)
 TROUPE_FIELDS(relocation_counts, moved, refused, failed, pause_us)
 TROUPE_FIELDS(load_report, worker, sequences, sequences_running, max_sequences, blocks_total, blocks_used,
               blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right,
-              relocations)
+              relocations, assigned, blocks_wanted, blocks_queued, tokens_left, step_us, token_ns, preemptions)
 TROUPE_FIELDS(scheduler_report, workers, requests_queued, requests_assigned, total)
 
 }  // namespace troupe

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace troupe {
@@ -40,6 +41,31 @@ TROUPE_FIELDS(requests_status, requests)
 /// Answered by workers_status.
 struct ask_workers {};
 TROUPE_FIELDS(ask_workers)
+
+/// operator -> scheduler, answered by command_done: another policy from now on. Kinds: "dispatch", "scheduler" (the
+/// local order of every worker, those that come later included), "rescheduling" ("llumnix" or "none").
+struct set_policy {
+  std::string kind;
+  std::string name;
+};
+TROUPE_FIELDS(set_policy, kind, name)
+
+/// scheduler -> worker.
+struct set_local_order {
+  std::string name;
+};
+TROUPE_FIELDS(set_local_order, name)
+
+/// Answered by policies_status.
+struct ask_policies {};
+TROUPE_FIELDS(ask_policies)
+
+struct policies_status {
+  std::string dispatch;
+  std::string scheduler;  // empty: as each worker was started
+  std::string rescheduling;
+};
+TROUPE_FIELDS(policies_status, dispatch, scheduler, rescheduling)
 
 struct workers_status {
   std::uint32_t requests_queued = 0;

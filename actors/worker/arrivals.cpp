@@ -58,14 +58,13 @@ void complete(worker_pointer self, const worker_config& config, relocation_id id
   const std::uint64_t run = ++self->state.n_runs;
   with_engine(
       self,
-      [request = a.request, sequence = *a.sequence, priority = a.priority, commit, run,
-       &clock = self->clock()](engine_runner& runner) {
+      [facts = a.facts, sequence = *a.sequence, commit, run, &clock = self->clock()](engine_runner& runner) {
         completion_outcome outcome;
         outcome.at = clock.now();
         outcome.committed = runner.transfer()->commit(
             sequence, commit.resumed, {commit.n_computed, commit.cached_tokens, commit.prompt_logprobs});
         if (outcome.committed)
-          runner.adopt(request, sequence, priority, run);
+          runner.adopt(facts, sequence, run);
         else
           runner.abandon(sequence);
         return outcome;
@@ -80,8 +79,8 @@ void complete(worker_pointer self, const worker_config& config, relocation_id id
           log(log_level::warning, "worker", "a relocation ends: " + outcome.committed.error().message);
           return again->send(taken.source, abort_relocation{id, outcome.committed.error().message});
         }
-        again->state.assignments.insert_or_assign(taken.request,
-                                                  worker_state::assignment{taken.commit->epoch, taken.gateway, run});
+        again->state.assignments.insert_or_assign(
+            taken.request, worker_state::assignment{taken.commit->epoch, taken.gateway, run, taken.facts.arrived});
         if (!failpoint("relocation.taken"))
           again->send(config.scheduler, request_taken{taken.request, taken.commit->epoch, config.id});
         const auto wait = std::chrono::duration_cast<std::chrono::microseconds>(outcome.at - taken.commit_arrived);
@@ -153,7 +152,7 @@ void take_offer(worker_pointer self, const worker_config& config, const offer_re
   a.request = offer.request.id;
   a.source = source;
   a.gateway = gateway;
-  a.priority = offer.request.objective.priority;
+  a.facts = facts_of(offer.request, self->clock().now());
   watch_worker(self, source);
   with_engine(
       self,

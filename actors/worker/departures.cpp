@@ -258,8 +258,10 @@ void send_offer(worker_pointer self, relocation_id id, const departure& d, const
   const std::uint32_t left = request.sampling.max_tokens - std::min(request.sampling.max_tokens, drawn);
   const std::uint32_t known = static_cast<std::uint32_t>(request.prompt.size()) + drawn;
   const auto [low, high] = self->state.driver->kv()->fingerprint;
-  self->send(d.target, offer_relocation{id, request, assigned.epoch, known + std::min(left, reserve_ahead), low, high},
-             assigned.gateway);
+  offer_relocation offer{id, request, assigned.epoch, known + std::min(left, reserve_ahead), low, high};
+  offer.request.objective.elapsed =
+      std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - assigned.arrived);
+  self->send(d.target, std::move(offer), assigned.gateway);
 }
 
 }  // namespace
@@ -281,6 +283,17 @@ void depart(worker_pointer self, const worker_config& config, request_id request
         if (!moving || !again->state.assignments.contains(still->request))
           return give_up(again, id, departure_event::aborted, "the request has ended");
         send_offer(again, id, *still, *moving);
+      });
+}
+
+void depart_some(worker_pointer self, const worker_config& config, const caf::actor& target) {
+  const auto& departures = self->state.departures;
+  const bool busy = std::any_of(departures.begin(), departures.end(), [](const auto& d) { return !d.second.hand_off; });
+  if (busy) return;
+  with_engine(
+      self, [](engine_runner& runner) { return runner.choose_victim(); },
+      [config, target](worker_pointer again, const std::optional<request_id>& victim) {
+        if (victim) depart(again, config, *victim, target);
       });
 }
 

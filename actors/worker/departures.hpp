@@ -11,6 +11,8 @@ namespace troupe {
 
 /// Offers a running request to another worker.
 void depart(worker_pointer self, const worker_config& config, request_id request, const caf::actor& target);
+/// Offers one of the running requests, unless one is on its way already.
+void depart_some(worker_pointer self, const worker_config& config, const caf::actor& target);
 /// Offers a request that is about to be prefilled; it is moved when that is done, its K and V as they are computed.
 /// What has to listen to the prefill for this; nullptr: the request stays here.
 std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config& config,

@@ -15,9 +15,9 @@ constexpr std::size_t command_capacity = 4096;
 
 }  // namespace
 
-engine_report guarded_turn(engine_runner& runner) {
+engine_report guarded_turn(engine_runner& runner, time_point now) {
   try {
-    return runner.turn();
+    return runner.turn(now);
   } catch (const std::exception& e) {
     engine_report report;
     report.engine_failure = make_error(errc::internal, e.what());
@@ -50,7 +50,8 @@ bool threaded_engine_driver::run(engine_task task) {
 
 void threaded_engine_driver::turn() {
   take_ordinary_turns();
-  report_(guarded_turn(*runner_));  // idle, but now the scheduler knows how much room there is
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  report_(guarded_turn(*runner_, now()));  // idle, but now the scheduler knows how much room there is
   while (true) {
     auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
     if (commands_.closed()) return;
@@ -60,7 +61,9 @@ void threaded_engine_driver::turn() {
       else
         std::get<engine_task>(next)(*runner_);
     }
-    auto report = guarded_turn(*runner_);
+    const auto begun = now();
+    auto report = guarded_turn(*runner_, begun);
+    runner_->note_step(now() - begun);
     const bool dead = report.engine_failure.has_value();
     report_(std::move(report));
     if (dead) return;
@@ -69,7 +72,7 @@ void threaded_engine_driver::turn() {
 
 turned_engine_driver::turned_engine_driver(std::unique_ptr<engine_runner> runner, listener report)
     : runner_(std::move(runner)), report_(std::move(report)) {
-  report_(guarded_turn(*runner_));
+  report_(guarded_turn(*runner_, {}));
 }
 
 void turned_engine_driver::remove(request_id request) {
@@ -84,7 +87,7 @@ bool turned_engine_driver::run(engine_task task) {
 
 bool turned_engine_driver::turn() {
   if (dead_ || !runner_->has_work()) return false;
-  auto report = guarded_turn(*runner_);
+  auto report = guarded_turn(*runner_, {});
   dead_ = report.engine_failure.has_value();
   report_(std::move(report));
   return true;

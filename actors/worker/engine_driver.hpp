@@ -18,7 +18,7 @@ namespace troupe {
 using engine_task = std::function<void(engine_runner& runner)>;
 
 /// A turn whose exceptions (broken assertions, exhausted memory) become the report of a dead engine.
-engine_report guarded_turn(engine_runner& runner);
+engine_report guarded_turn(engine_runner& runner, time_point now);
 
 class engine_driver {
  public:

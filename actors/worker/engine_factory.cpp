@@ -81,8 +81,9 @@ result<std::unique_ptr<engine_driver>> engine_factory::make_driver(worker_id wor
     if (!made) return made.error();
     of = *std::move(made);
   }
-  auto runner =
-      std::make_unique<engine_runner>(worker, std::move(of), *std::move(policy), options_.interleaved_prefill_tokens);
+  engine_runner_options running;
+  running.interleaved_prefill_tokens = options_.interleaved_prefill_tokens;
+  auto runner = std::make_unique<engine_runner>(worker, std::move(of), *std::move(policy), std::move(running));
   return std::unique_ptr<engine_driver>(std::make_unique<threaded_engine_driver>(std::move(runner), std::move(report)));
 }
 

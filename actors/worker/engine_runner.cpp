@@ -1,7 +1,9 @@
 #include "actors/worker/engine_runner.hpp"
 
 #include "base/failpoint.hpp"
+#include "policies/llumnix_rescheduling.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe {
@@ -19,23 +21,20 @@ request_progress failed(request_id request, std::uint64_t run, error failure) {
 }  // namespace
 
 engine_runner::engine_runner(worker_id worker, std::unique_ptr<engine> engine,
-                             std::unique_ptr<policies::batching_policy> policy,
-                             std::uint32_t interleaved_prefill_tokens)
-    : worker_(worker),
-      engine_(std::move(engine)),
-      policy_(std::move(policy)),
-      interleaved_prefill_tokens_(interleaved_prefill_tokens) {}
+                             std::unique_ptr<policies::batching_policy> policy, engine_runner_options options)
+    : worker_(worker), engine_(std::move(engine)), policy_(std::move(policy)), options_(std::move(options)) {}
 
-void engine_runner::add(generation_request request, std::uint64_t run) {
+void engine_runner::add(generation_request request, const request_facts& facts, std::uint64_t run,
+                        std::uint64_t number) {
   const request_id id = request.id;
-  const std::int32_t priority = request.objective.priority;
+  assigned_ = std::max(assigned_, number);
   forget(id);
   auto sequence = engine_->add(std::move(request));
   if (!sequence) {
     report_.progress.push_back(failed(id, run, sequence.error()));
     return;
   }
-  sequences_.emplace(*sequence, running{id, priority, run});
+  sequences_.emplace(*sequence, running{facts, run});
   by_request_.emplace(id, *sequence);
 }
 
@@ -85,10 +84,10 @@ result<> engine_runner::resume(request_id request) {
   return engine_->transfer()->resume(*sequence);
 }
 
-void engine_runner::adopt(request_id request, sequence_id sequence, std::int32_t priority, std::uint64_t run) {
-  TROUPE_ASSERT(!by_request_.contains(request), "a request runs once");
-  sequences_.emplace(sequence, running{request, priority, run});
-  by_request_.emplace(request, sequence);
+void engine_runner::adopt(const request_facts& facts, sequence_id sequence, std::uint64_t run) {
+  TROUPE_ASSERT(!by_request_.contains(facts.id), "a request runs once");
+  sequences_.emplace(sequence, running{facts, run});
+  by_request_.emplace(facts.id, sequence);
 }
 
 void engine_runner::forget(request_id request) {
@@ -101,35 +100,78 @@ void engine_runner::forget(request_id request) {
 void engine_runner::erase(sequence_id sequence) {
   const auto found = sequences_.find(sequence);
   if (found->second.paused) --n_paused_;
-  by_request_.erase(found->second.request);
+  by_request_.erase(found->second.facts.id);
   sequences_.erase(found);
 }
 
-engine_report engine_runner::turn() {
+engine_report engine_runner::turn(time_point now) {
+  shape_ = {};
   if (can_step()) {
     TROUPE_ASSERT(!failpoint("engine.step"), "failpoint engine.step");
-    collect(engine_->step(make_plan()));
+    collect(engine_->step(make_plan(now)));
   }
   report_.load = measure_load();
   return std::exchange(report_, {});
 }
 
-step_plan engine_runner::make_plan() {
+void engine_runner::note_step(duration took) {
+  pace_.observe(shape_, took);
+}
+
+std::uint32_t engine_runner::predict_left(const request_facts& facts, std::uint32_t n_drawn) const {
+  const std::uint32_t most = facts.max_tokens - std::min(facts.max_tokens, n_drawn);
+  if (!options_.lengths) return std::max(most, 1u);
+  const double left = options_.lengths->predict_left(facts.features, n_drawn, options_.length_quantile);
+  return std::clamp(static_cast<std::uint32_t>(left + 0.5), 1u, std::max(most, 1u));
+}
+
+policies::batch_sequence engine_runner::view(const sequence_status& s, const running& of) const {
+  policies::batch_sequence seen;
+  seen.id = s.id;
+  seen.n_known = s.n_known;
+  seen.n_computed = s.n_computed;
+  seen.n_blocks = s.n_blocks;
+  seen.admitted = s.admitted;
+  seen.priority = of.facts.priority;
+  seen.n_guessed = s.n_guessed;
+  seen.acceptance = s.acceptance;
+  seen.n_prompt = of.facts.n_prompt;
+  seen.predicted_left = predict_left(of.facts, s.n_known - of.facts.n_prompt);
+  seen.arrived = of.facts.arrived;
+  seen.objective = of.facts.objective;
+  seen.running = of.in_last_step;
+  return seen;
+}
+
+std::optional<request_id> engine_runner::choose_victim() const {
+  std::vector<policies::batch_sequence> all;
+  for (const auto& s : engine_->sequences())
+    all.push_back(view(s, sequences_.at(s.id)));
+  const auto victim = policies::choose_victim(all);
+  return victim ? std::optional(sequences_.at(*victim).facts.id) : std::nullopt;
+}
+
+step_plan engine_runner::make_plan(time_point now) {
   view_.clear();
   for (const auto& s : engine_->sequences()) {
     const auto found = sequences_.find(s.id);
     TROUPE_ASSERT(found != sequences_.end(), "the engine holds a sequence that nobody asked for");
-    view_.push_back(
-        {s.id, s.n_known, s.n_computed, s.n_blocks, s.admitted, found->second.priority, s.n_guessed, s.acceptance});
+    view_.push_back(view(s, found->second));
+    found->second.in_last_step = false;
   }
   const auto status = engine_->status();
   const auto plan = policy_->plan(view_, {.block_tokens = status.block_tokens,
                                           .blocks_free = status.blocks_free,
                                           .max_batched_tokens = status.max_batched_tokens,
                                           .max_sequences = status.max_sequences - status.sequences_in_transfer,
-                                          .interleaved_prefill_tokens = interleaved_prefill_tokens_,
+                                          .interleaved_prefill_tokens = options_.interleaved_prefill_tokens,
                                           .attention_context = status.attention_context,
-                                          .row_cost = status.row_cost});
+                                          .row_cost = status.row_cost,
+                                          .max_running = options_.max_running,
+                                          .now = now,
+                                          .step_time = pace_.step_time(),
+                                          .token_time = pace_.token_time()});
+  note_plan(plan);
   step_plan step;
   step.preempt = plan.preempt;
   step.grants.reserve(plan.grants.size());
@@ -138,18 +180,37 @@ step_plan engine_runner::make_plan() {
   return step;
 }
 
+/// What of it is for the next plan and for the pace.
+void engine_runner::note_plan(const policies::batch_plan& plan) {
+  n_preempted_ += plan.preempt.size();
+  std::unordered_map<sequence_id, std::uint32_t> granted;
+  for (const auto& grant : plan.grants)
+    granted.emplace(grant.id, grant.n_tokens);
+  for (const auto& s : view_) {
+    const auto grant = granted.find(s.id);
+    if (grant == granted.end()) continue;
+    sequences_.at(s.id).in_last_step = true;
+    if (s.n_known - s.n_computed == 1)
+      shape_.add_decoding(s.n_known);
+    else
+      shape_.add_prompt(s.n_computed, s.n_computed + grant->second);
+  }
+}
+
 void engine_runner::collect(std::vector<sequence_output> outputs) {
   for (auto& output : outputs) {
     const auto found = sequences_.find(output.id);
     TROUPE_ASSERT(found != sequences_.end(), "an output for a sequence that is gone");
     request_progress progress;
-    progress.request = found->second.request;
+    progress.request = found->second.facts.id;
     progress.run = found->second.run;
     progress.prompt = std::move(output.prompt_logprobs);
     progress.tokens = std::move(output.tokens);
     progress.reason = output.reason;
     progress.usage = output.usage;
     progress.failure = std::move(output.failure);
+    if (output.reason == finish_reason::stop && options_.lengths)
+      options_.lengths->learn(found->second.facts.features, output.usage.completion_tokens);
     if (output.reason != finish_reason::unfinished) erase(found->first);
     report_.progress.push_back(std::move(progress));
   }
@@ -167,10 +228,20 @@ load_report engine_runner::measure_load() const {
   load.prefix_tokens_hit = status.prefix_tokens_hit;
   load.guesses_tried = status.guesses_tried;
   load.guesses_right = status.guesses_right;
+  load.assigned = assigned_;
+  load.step_us = pace_.step_us();
+  load.token_ns = pace_.token_ns();
+  load.preemptions = n_preempted_;
   for (const auto& s : engine_->sequences()) {
     ++load.sequences;
     load.sequences_running += s.admitted ? 1 : 0;
     if (s.n_known - s.n_computed > 1) load.tokens_to_compute += s.n_known - s.n_computed;
+    const auto& facts = sequences_.at(s.id).facts;
+    load.tokens_left += predict_left(facts, s.n_known - facts.n_prompt);
+    if (s.admitted) continue;
+    const std::uint32_t wanted = (s.n_known + status.block_tokens - 1) / status.block_tokens;
+    if (load.blocks_queued == 0) load.blocks_wanted = wanted;
+    load.blocks_queued += wanted;
   }
   return load;
 }

@@ -4,7 +4,11 @@
 
 #include "actors/worker/engine_report.hpp"
 #include "actors/worker/kv_parts.hpp"
+#include "actors/worker/request_facts.hpp"
+#include "base/clock.hpp"
 #include "policies/batching.hpp"
+#include "policies/length_prediction.hpp"
+#include "policies/step_pace.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/engine/kv_transfer.hpp"
 
@@ -16,14 +20,21 @@
 
 namespace troupe {
 
+struct engine_runner_options {
+  std::uint32_t interleaved_prefill_tokens = 128;
+  std::uint32_t max_running = 0;  // sequences that one step computes; 0: as many as are admitted
+  double length_quantile = 0.5;   // of the tokens a sequence will still draw
+  std::shared_ptr<policies::length_predictor> lengths{};  // nullptr: as many as it may draw
+};
+
 class engine_runner {
  public:
   engine_runner(worker_id worker, std::unique_ptr<engine> engine, std::unique_ptr<policies::batching_policy> policy,
-                std::uint32_t interleaved_prefill_tokens);
+                engine_runner_options options);
 
   /// A request the engine refuses comes out of the next turn as failed. Takes the place of an older run of the same
-  /// request; `run` comes back with all that is reported.
-  void add(generation_request request, std::uint64_t run = 0);
+  /// request; `run` comes back with all that is reported. `number`: of the assignment.
+  void add(generation_request request, const request_facts& facts, std::uint64_t run = 0, std::uint64_t number = 0);
   /// Ends a request with finish_reason::cancelled, reported by the next turn. Unknown ids are ignored.
   void remove(request_id request);
 
@@ -38,7 +49,7 @@ class engine_runner {
   result<> pause(request_id request);
   result<> resume(request_id request);
   /// A sequence that arrived and was committed: it is a request like the others from now on.
-  void adopt(request_id request, sequence_id sequence, std::int32_t priority, std::uint64_t run);
+  void adopt(const request_facts& facts, sequence_id sequence, std::uint64_t run);
   /// Ends a request without a word: somebody else has it.
   void forget(request_id request);
   /// Gives up a sequence that is arriving.
@@ -47,29 +58,44 @@ class engine_runner {
   /// True when a turn has something to do or to report.
   bool has_work() const { return can_step() || !report_.progress.empty(); }
 
+  /// A running request that may go to another worker, the one that policies/llumnix_rescheduling picks.
+  std::optional<request_id> choose_victim() const;
+
+  /// The local order from the next step on.
+  void set_policy(std::unique_ptr<policies::batching_policy> policy) { policy_ = std::move(policy); }
+
   /// One step of the engine, if there is anything to compute, and all that is to be reported since the last turn.
-  engine_report turn();
+  engine_report turn(time_point now);
+  /// What the last turn's step took.
+  void note_step(duration took);
 
  private:
   struct running {
-    request_id request;
-    std::int32_t priority = 0;
+    request_facts facts;
     std::uint64_t run = 0;
     bool paused = false;
+    bool in_last_step = false;
     std::shared_ptr<kv_listener> listener{};
   };
 
   bool can_step() const { return sequences_.size() > n_paused_; }
   void erase(sequence_id sequence);
 
-  step_plan make_plan();
+  step_plan make_plan(time_point now);
+  policies::batch_sequence view(const sequence_status& s, const running& of) const;
+  std::uint32_t predict_left(const request_facts& facts, std::uint32_t n_drawn) const;
+  void note_plan(const policies::batch_plan& plan);
   void collect(std::vector<sequence_output> outputs);
   load_report measure_load() const;
 
   worker_id worker_;
   std::unique_ptr<engine> engine_;
   std::unique_ptr<policies::batching_policy> policy_;
-  std::uint32_t interleaved_prefill_tokens_;
+  engine_runner_options options_;
+  policies::step_pace pace_;
+  policies::step_shape shape_;  // of the last step
+  std::uint64_t assigned_ = 0;  // the last assignment's number
+  std::uint64_t n_preempted_ = 0;
   std::unordered_map<sequence_id, running> sequences_;
   std::unordered_map<request_id, sequence_id> by_request_;
   std::size_t n_paused_ = 0;

@@ -31,7 +31,7 @@ void pass_on(worker_pointer self, const caf::actor& scheduler, request_progress 
   auto& assignments = self->state.assignments;
   const auto found = assignments.find(progress.request);
   if (found == assignments.end()) return;  // answered before: a cancel and the last token met
-  const auto [epoch, gateway, run] = found->second;
+  const auto [epoch, gateway, run, arrived] = found->second;
   if (progress.run != run) return;  // of a run before this one
   if ((!progress.tokens.empty() || !progress.prompt.empty()) && !failpoint("request.chunk"))
     self->send(gateway, token_chunk{progress.request, epoch, std::move(progress.prompt), std::move(progress.tokens)});
@@ -53,12 +53,13 @@ void assign(worker_pointer self, const worker_config& config, assign_request& as
   drop_departures(self, id);
   drop_arrivals(self, config, id);
   const std::uint64_t run = ++self->state.n_runs;
-  assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run});
+  const auto facts = facts_of(assigned.request, self->clock().now());
+  assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run, facts.arrived});
   const auto layers = hand_off(self, config, assigned.request, decode_worker);
   // In one task, so that the listener is there before the first step.
-  const bool taken =
-      self->state.driver->run([request = std::move(assigned.request), run, layers](engine_runner& runner) {
-        runner.add(request, run);
+  const bool taken = self->state.driver->run(
+      [request = std::move(assigned.request), facts, run, number = assigned.number, layers](engine_runner& runner) {
+        runner.add(request, facts, run, number);
         if (!layers) return;
         layers->attach(*runner.transfer());
         runner.listen(request.id, layers);
@@ -81,6 +82,13 @@ void drop(worker_pointer self, const cancel_request& cancel) {
   if (found->second.epoch != cancel.epoch) return;
   self->state.assignments.erase(found);
   self->state.driver->run([id = cancel.request](engine_runner& runner) { runner.forget(id); });
+}
+
+/// The scheduler has checked the name.
+void set_order(worker_pointer self, const std::string& name) {
+  self->state.driver->run([name](engine_runner& runner) {
+    if (auto policy = policies::make_batching_policy(name)) runner.set_policy(*std::move(policy));
+  });
 }
 
 /// A number that no other worker begins with, nor this one when it is started again: its node is named by random bytes.
@@ -137,6 +145,8 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
       [=](const relocate_request& relocate, const caf::actor& target) {
         depart(self, config, relocate.request, target);
       },
+      [=](relocate_some, const caf::actor& target) { depart_some(self, config, target); },
+      [=](const set_local_order& order) { set_order(self, order.name); },
       [=](const offer_relocation& offer, const caf::actor& gateway) {
         take_offer(self, config, offer, sender(), gateway);
       },

@@ -53,7 +53,7 @@ struct arrival {
   caf::actor source;
   caf::actor gateway;
   arrival_state state = arrival_state::reserving;
-  std::int32_t priority = 0;
+  request_facts facts{};
   std::optional<sequence_id> sequence;
   std::uint64_t ticket = 0;
   bool filled = false;
@@ -74,7 +74,8 @@ struct worker_state {
   struct assignment {
     troupe::epoch epoch;
     caf::actor gateway;
-    std::uint64_t run = 0;  // in the engine
+    std::uint64_t run = 0;                   // in the engine
+    caf::actor_clock::time_point arrived{};  // in the cluster
   };
 
   std::unique_ptr<engine_driver> driver;

@@ -60,6 +60,7 @@ json objective_json(const service_objective& o) {
   json body = json::object();
   if (o.ttft.count() > 0) body["ttft_ms"] = o.ttft.count();
   if (o.tpot.count() > 0) body["tpot_ms"] = o.tpot.count();
+  if (o.ttlt.count() > 0) body["ttlt_ms"] = o.ttlt.count();
   if (o.deadline.count() > 0) body["deadline_ms"] = o.deadline.count();
   if (o.priority != 0) body["priority"] = o.priority;
   return body;

@@ -210,6 +210,9 @@ void endpoint::generate(const std::shared_ptr<call>& made) {
   const auto objective = objective_of_headers(made->request);
   if (!objective) return made->out->refuse(objective.error());
   defaults.objective = *objective;
+  auto named_call = call_of_headers(made->request);
+  if (!named_call) return made->out->refuse(named_call.error());
+  defaults.call = *std::move(named_call);
   const auto body = parse_json_object(made->request.body);
   if (!body) return made->out->refuse(body.error());
 

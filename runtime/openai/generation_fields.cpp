@@ -156,7 +156,7 @@ void read_generation_fields(field_reader& reader, const request_limits& limits, 
   read_output_format(reader, format);
   fields.sampling.grammar = std::move(format.grammar);
   fields.grammar_field = std::move(format.field);
-  read_objective(reader, fields.objective);
+  read_objective(reader, fields.objective, fields.call);
   refuse_unsupported_fields(reader);
 }
 

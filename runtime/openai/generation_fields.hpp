@@ -24,6 +24,7 @@ struct generation_fields {
   std::string user;
   std::string cache_salt;
   service_objective objective;
+  program_call call;
 };
 
 /// `fields` comes in with the defaults: those of the server for sampling, those of the headers for the objective.

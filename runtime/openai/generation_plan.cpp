@@ -92,6 +92,7 @@ result<> add_prompt(generation_plan& plan, const generation_fields& fields, cons
     request.sampling = fields.sampling;
     request.sampling.seed = seed_of_choice(seed, choice);
     request.objective = fields.objective;
+    request.call = fields.call;
     request.tenant = context.tenant;
     plan.submissions.push_back(std::move(request));
   }

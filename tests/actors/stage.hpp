@@ -86,7 +86,8 @@ class stage {
     supervising.make_driver = [this](worker_id id,
                                      engine_driver::listener report) -> result<std::unique_ptr<engine_driver>> {
       auto runner = std::make_unique<engine_runner>(id, std::make_unique<scripted_engine>(options_.engine),
-                                                    std::move(*policies::make_batching_policy("fcfs")), 32);
+                                                    std::move(*policies::make_batching_policy("fcfs")),
+                                                    engine_runner_options{.interleaved_prefill_tokens = 32});
       auto driver = std::make_unique<handle>(*this, id, std::move(runner), std::move(report));
       return std::unique_ptr<engine_driver>(std::move(driver));
     };

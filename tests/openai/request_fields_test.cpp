@@ -123,6 +123,7 @@ const std::vector<wrong_field> wrong_in_both = {
     {R"({"troupe": 1})", "troupe"},
     {R"({"troupe": {"ttft_ms": 0}})", "troupe.ttft_ms"},
     {R"({"troupe": {"deadline": 5}})", "troupe.deadline"},
+    {R"({"troupe": {"program": 5}})", "troupe.program"},
     {R"({"suffix": "x"})", "suffix"},
     {R"({"guided_regex": "a+"})", "guided_regex"},
     {R"({"use_beam_search": true})", "use_beam_search"},
@@ -383,11 +384,17 @@ TEST_CASE("n choices have seeds of their own that do not depend on n", "[openai]
 
 TEST_CASE("objectives from headers and body", "[openai]") {
   using std::chrono::milliseconds;
-  const http::header_list headers{{"X-Troupe-TTFT-ms", "250"},
-                                  {"x-troupe-tpot-ms", "40"},
-                                  {"x-troupe-deadline-ms", "9000"},
-                                  {"x-troupe-priority", "-3"}};
-  const auto by_header = take(chat, chat_body(), headers).objective;
+  const http::header_list headers{{"X-Troupe-TTFT-ms", "250"},  {"x-troupe-tpot-ms", "40"},
+                                  {"x-troupe-ttlt-ms", "700"},  {"x-troupe-deadline-ms", "9000"},
+                                  {"x-troupe-priority", "-3"},  {"x-troupe-program", "run 7"},
+                                  {"x-troupe-workflow", "sql"}, {"x-troupe-step", "revise"}};
+  const auto taken = take(chat, chat_body(), headers);
+  CHECK(taken.call.program == "run 7");
+  CHECK(taken.call.workflow == "sql");
+  CHECK(taken.call.step == "revise");
+  CHECK(take(chat, chat_body({{"troupe", {{"step", "draft"}}}}), headers).call.step == "draft");
+  const auto by_header = taken.objective;
+  CHECK(by_header.ttlt == milliseconds(700));
   CHECK(by_header.ttft == milliseconds(250));
   CHECK(by_header.tpot == milliseconds(40));
   CHECK(by_header.deadline == milliseconds(9000));

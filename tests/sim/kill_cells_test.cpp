@@ -233,7 +233,7 @@ TEST_CASE("a chunk that is lost begins a request anew, however slow the engine i
     shape.seed = seed;
     shape.roles = {worker_role::both};
     // The end of the old run is reported when the new one is there already.
-    shape.engine.step_cost = std::chrono::milliseconds(40 + 10 * (seed % 20));
+    shape.engine.cost = simulator::flat_cost(static_cast<double>(40 + 10 * (seed % 20)));
     simulated_world world(shape);
     world.settle();
     arm_failpoint("request.chunk", static_cast<std::uint32_t>(1 + seed % 7));

@@ -28,7 +28,7 @@ simulated_world_options draw_shape(std::uint64_t seed) {
   shape.engine.blocks = static_cast<std::uint32_t>(16 + random.below(32));
   shape.engine.max_sequences = static_cast<std::uint32_t>(2 + random.below(3));
   shape.engine.prefix_caching = random.below(2) == 0;
-  shape.engine.step_cost = milliseconds(10 + random.below(40));
+  shape.engine.cost = simulator::flat_cost(static_cast<double>(10 + random.below(40)));
   const auto n_nodes = 2 + random.below(3);
   const bool split = random.below(3) == 0;
   shape.roles.clear();

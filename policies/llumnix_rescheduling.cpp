@@ -1,0 +1,76 @@
+#include "policies/llumnix_rescheduling.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+namespace troupe::policies {
+
+double freeness(const dispatch_worker& worker, std::uint32_t headroom) {
+  if (worker.draining) return -std::numeric_limits<double>::infinity();
+  // Whoever was assigned since the report takes blocks at once where nobody waits, and waits behind the first
+  // elsewhere.
+  const double next = worker.blocks_wanted > 0 ? worker.blocks_wanted : worker.blocks_coming;
+  const double usage = worker.blocks_used + next + (worker.requests_urgent > 0 ? headroom : 0);
+  const std::uint32_t running = worker.sequences_running + worker.requests_coming;
+  return (worker.blocks_total - usage) / std::max(running, 1u);
+}
+
+std::optional<worker_id> llumnix_dispatch::choose(const dispatch_request&, std::span<const dispatch_worker> workers,
+                                                  std::uint64_t) const {
+  return least(workers, [&](const dispatch_worker& w) { return -freeness(w, headroom_); });
+}
+
+std::vector<migration_pair> pair_migrations(std::span<const dispatch_worker> workers,
+                                            const rescheduling_settings& settings) {
+  using rated = std::pair<double, worker_id>;
+  std::vector<rated> sources, targets;
+  for (const auto& worker : workers) {
+    const double free = freeness(worker, settings.headroom);
+    if (free < settings.migrate_below && worker.sequences_running > 0)
+      sources.emplace_back(free, worker.id);
+    else if (free > settings.migrate_above && has_room(worker))
+      targets.emplace_back(-free, worker.id);
+  }
+  std::ranges::sort(sources);
+  std::ranges::sort(targets);
+  std::vector<migration_pair> pairs;
+  for (std::size_t i = 0; i < std::min(sources.size(), targets.size()); ++i)
+    pairs.push_back({sources[i].second, targets[i].second});
+  return pairs;
+}
+
+std::optional<sequence_id> choose_victim(std::span<const batch_sequence> sequences) {
+  const batch_sequence* victim = nullptr;
+  const auto rank = [](const batch_sequence& s) { return std::make_tuple(-s.priority, s.n_computed, s.id); };
+  for (const auto& s : sequences) {
+    const bool decoding = s.admitted && s.n_known - s.n_computed == 1 && s.n_known > s.n_prompt;
+    if (!decoding || s.priority < 0) continue;
+    if (victim == nullptr || rank(s) < rank(*victim)) victim = &s;
+  }
+  return victim == nullptr ? std::nullopt : std::optional(victim->id);
+}
+
+scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uint32_t starting,
+                              const scaling_settings& settings, std::uint32_t headroom) {
+  double sum = 0;
+  std::uint32_t n = 0;
+  const dispatch_worker* idlest = nullptr;
+  for (const auto& worker : workers) {
+    if (worker.draining) continue;
+    sum += freeness(worker, headroom);
+    ++n;
+    if (idlest == nullptr || std::tie(worker.requests, worker.id) < std::tie(idlest->requests, idlest->id))
+      idlest = &worker;
+  }
+  if (n + starting < settings.min_workers) return {scaling_step::up, {}};
+  if (n == 0) return {};
+  const double mean = sum / n;
+  if (mean < settings.scale_up_below && starting == 0 && n < settings.max_workers) return {scaling_step::up, {}};
+  if (mean > settings.scale_down_above && starting == 0 && n > settings.min_workers)
+    return {scaling_step::down, idlest->id};
+  return {};
+}
+
+}  // namespace troupe::policies
