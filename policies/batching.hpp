@@ -27,6 +27,8 @@ struct batch_objective {
   time_point first_token_by = time_point::max();
   duration token_every{0};                 // after the first one
   time_point done_by = time_point::max();  // the last token
+  // Of a call of a compound request, whose done_by is only when this call should be done: by when the whole has to be.
+  time_point whole_by = time_point::max();
 };
 
 /// One sequence of the worker, in the order of arrival within the span.

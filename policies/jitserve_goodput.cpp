@@ -31,6 +31,10 @@ double seconds_left(const batch_sequence& s, const batch_limits& limits) {
   return std::max(predicted_seconds_left(s, limits), least_seconds);
 }
 
+std::uint64_t blocks_for(std::uint64_t tokens, std::uint32_t block_tokens) {
+  return (tokens + block_tokens - 1) / block_tokens;
+}
+
 double seconds_unserved(const batch_sequence& s, time_point now) {
   return seconds_between(std::max(s.arrived, s.served), now);
 }
@@ -72,26 +76,43 @@ void group_by_length(std::span<std::size_t> sorted, std::size_t room, std::span<
 
 }  // namespace
 
+double jitserve_batching::frame_seconds(const batch_limits& limits) const {
+  return std::max(1u, settings_.frame_steps) * step_seconds(limits);
+}
+
 double jitserve_batching::priority(const batch_sequence& s, const batch_limits& limits) const {
-  if (s.objective.done_by != time_point::max()) return answer_priority(s, limits);
-  if (s.objective.first_token_by != time_point::max()) return stream_priority(s, limits);
-  return best_effort_priority(s, limits);
+  return priority_of(value_of(s, limits));
 }
 
-double jitserve_batching::answer_priority(const batch_sequence& s, const batch_limits& limits) const {
+double jitserve_batching::priority_of(const value& v) const {
+  return v.worth * std::pow(v.urgency, settings_.just_in_time);
+}
+
+jitserve_batching::value jitserve_batching::value_of(const batch_sequence& s, const batch_limits& limits) const {
+  if (s.objective.done_by != time_point::max()) return answer_value(s, limits);
+  if (s.objective.first_token_by != time_point::max()) return stream_value(s, limits);
+  return best_effort_value(s, limits);
+}
+
+jitserve_batching::value jitserve_batching::answer_value(const batch_sequence& s, const batch_limits& limits) const {
+  const auto& wants = s.objective;
   const double needed = seconds_left(s, limits);
-  const double there = seconds_between(limits.now, s.objective.done_by);
-  const double tokens = static_cast<double>(drawn(s)) + std::max(1u, s.predicted_left);
+  const double planned = seconds_between(limits.now, wants.done_by);
+  // A part that is late is not lost: the parts that follow can be hurried up a little.
+  double possible = planned;
+  if (wants.whole_by != time_point::max())
+    possible += settings_.part_slack * std::max(0.0, seconds_between(wants.done_by, wants.whole_by));
   double chance = 0;
-  double share = 1;
-  if (there > least_seconds) {
-    chance = 0.5 * std::erfc(-std::log(there / needed) / (std::max(settings_.log_error, 1e-3) * std::numbers::sqrt2));
-    share = std::min(1.0, needed / there);
+  if (possible > least_seconds) {
+    const double error = std::max(settings_.log_error, 1e-3);
+    chance = 0.5 * std::erfc(-std::log(possible / needed) / (error * std::numbers::sqrt2));
   }
-  return tokens / needed * std::max(chance, settings_.hopeless) * std::pow(share, settings_.just_in_time);
+  const double share = planned > needed ? needed / planned : 1;
+  const double tokens = static_cast<double>(drawn(s)) + std::max(1u, s.predicted_left);
+  return {tokens / needed * std::max(chance, settings_.hopeless), share};
 }
 
-double jitserve_batching::stream_priority(const batch_sequence& s, const batch_limits& limits) const {
+jitserve_batching::value jitserve_batching::stream_value(const batch_sequence& s, const batch_limits& limits) const {
   const double needed = seconds_left(s, limits);
   const double step = step_seconds(limits);
   const double every = seconds(s.objective.token_every);
@@ -104,70 +125,130 @@ double jitserve_batching::stream_priority(const batch_sequence& s, const batch_l
   if (ahead < 0) late = every > step ? std::ceil(-ahead / (every - step)) : left;
   const double worth = std::max(left - late, settings_.hopeless * left);
   const double share = step / (step + std::max(0.0, ahead));
-  return worth / needed * std::pow(share, settings_.just_in_time);
+  return {worth / needed, share};
 }
 
-double jitserve_batching::best_effort_priority(const batch_sequence& s, const batch_limits& limits) const {
+jitserve_batching::value jitserve_batching::best_effort_value(const batch_sequence& s,
+                                                              const batch_limits& limits) const {
   const double age = std::max(0.0, seconds_between(s.arrived, limits.now));
   const double worth =
       std::clamp(age / std::max(settings_.best_effort_patience_s, least_seconds), settings_.hopeless, 1.0);
-  return std::max(1u, s.predicted_left) / seconds_left(s, limits) * worth;
+  return {std::max(1u, s.predicted_left) / seconds_left(s, limits) * worth, 1};
 }
 
-// When a waiting one could only start by taking blocks or a place, what is admitted counts more: a replacement has to
-// earn, in a frame, what the replaced one would lose by computing its tokens again.
-std::vector<double> jitserve_batching::sticky_priorities(std::span<const batch_sequence> sequences,
-                                                         const batch_limits& limits) const {
-  std::vector<double> priorities;
-  priorities.reserve(sequences.size());
-  std::uint64_t wanted = 0;  // blocks
-  for (const auto& s : sequences) {
-    priorities.push_back(priority(s, limits));
-    const std::uint64_t blocks = (std::uint64_t{s.n_known} + limits.block_tokens) / limits.block_tokens;
-    wanted += blocks - std::min<std::uint64_t>(blocks, s.n_blocks);
-  }
-  if (!settings_.stickiness) return priorities;
-  if (wanted <= limits.blocks_free && sequences.size() <= limits.max_sequences) return priorities;
-  const double frame = settings_.frame_steps * step_seconds(limits);
-  for (std::size_t i = 0; i < sequences.size(); ++i)
-    if (sequences[i].admitted)
-      priorities[i] *= 1 + sequences[i].n_computed * seconds(limits.token_time) / std::max(frame, least_seconds);
-  return priorities;
-}
-
-std::vector<std::size_t> jitserve_batching::order(std::span<const batch_sequence> sequences,
+// The longest unserved of those that starve come to the front, at most starving_rows; how many that are.
+std::size_t jitserve_batching::lead_with_starving(std::span<std::size_t> order,
+                                                  std::span<const batch_sequence> sequences,
                                                   const batch_limits& limits) const {
-  const auto priorities = sticky_priorities(sequences, limits);
-  indices order(sequences.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    if (sequences[a].priority != sequences[b].priority) return sequences[a].priority < sequences[b].priority;
-    return priorities[a] > priorities[b];
-  });
-  std::size_t room = limits.max_running == 0 ? limits.max_sequences : limits.max_running;
-  const double too_long = settings_.starving_frames * settings_.frame_steps * step_seconds(limits);
-  for (auto begin = order.begin(); begin != order.end();) {
-    const auto end = std::find_if(begin, order.end(),
-                                  [&](std::size_t i) { return sequences[i].priority != sequences[*begin].priority; });
-    auto first = begin;
-    for (std::uint32_t row = 0; row < settings_.starving_rows && first != end; ++row, ++first) {
-      const auto longest = std::max_element(first, end, [&](std::size_t a, std::size_t b) {
-        return seconds_unserved(sequences[a], limits.now) < seconds_unserved(sequences[b], limits.now);
-      });
-      if (seconds_unserved(sequences[*longest], limits.now) < too_long) break;
-      std::rotate(first, longest, longest + 1);
-    }
-    room -= std::min(room, static_cast<std::size_t>(first - begin));
-    if (settings_.length_grouping)
-      group_by_length({first, end}, room, sequences, priorities, settings_.candidate_share);
-    room -= std::min(room, static_cast<std::size_t>(end - first));
-    begin = end;
+  const double too_long = settings_.starving_frames * frame_seconds(limits);
+  std::size_t n = 0;
+  for (; n < std::min<std::size_t>(settings_.starving_rows, order.size()); ++n) {
+    const auto longest = std::max_element(
+        order.begin() + static_cast<std::ptrdiff_t>(n), order.end(), [&](std::size_t a, std::size_t b) {
+          return seconds_unserved(sequences[a], limits.now) < seconds_unserved(sequences[b], limits.now);
+        });
+    if (seconds_unserved(sequences[*longest], limits.now) < too_long) break;
+    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(n), longest, longest + 1);
   }
-  return order;
+  return n;
+}
+
+// Of the class at [begin, end) of the orders: waiting ones that would have to take blocks or a place and earn less in a
+// frame than that costs go to the back. Who would be in the batch loses the frame and the time to compute it again, who
+// is admitted but not in the batch only the latter.
+void jitserve_batching::hold_back(orders& of, std::size_t begin, std::size_t end, std::size_t room,
+                                  std::span<const batch_sequence> sequences, const batch_limits& limits) const {
+  const double frame = frame_seconds(limits);
+  std::vector<std::size_t> position(sequences.size());  // in `serve`
+  for (std::size_t p = 0; p < of.serve.size(); ++p)
+    position[of.serve[p]] = p;
+  std::uint64_t n_admitted = 0;
+  for (const auto& s : sequences)
+    n_admitted += s.admitted ? 1 : 0;
+  std::uint64_t blocks = limits.blocks_free;
+  std::uint64_t places = limits.max_sequences - std::min<std::uint64_t>(limits.max_sequences, n_admitted);
+  std::size_t victims = end;  // at and behind this position of `keep` they are spoken for
+  indices kept, held;
+  for (std::size_t at = begin; at < end && kept.size() < room; ++at) {
+    const std::size_t i = of.serve[at];
+    if (!sequences[i].admitted) {
+      const std::uint64_t needed = blocks_for(sequences[i].n_known, limits.block_tokens);
+      const std::size_t batch = begin + room + held.size();  // who is not behind this runs if this one does not
+      double loss = 0;
+      std::uint64_t blocks_then = blocks;
+      std::uint64_t places_then = places;
+      std::size_t v = victims;
+      while ((blocks_then < needed || places_then == 0) && v > begin) {
+        const std::size_t taken = of.keep[--v];
+        if (taken == i) break;
+        const auto& victim = sequences[taken];
+        if (!victim.admitted) continue;
+        blocks_then += victim.n_blocks;
+        ++places_then;
+        loss += of.worths[taken] *
+                (victim.n_computed * seconds(limits.token_time) + (position[taken] <= batch ? frame : 0));
+      }
+      if (loss > 0 && of.worths[i] * frame <= loss) {
+        held.push_back(i);
+        continue;
+      }
+      blocks = blocks_then - std::min(blocks_then, needed);
+      places = places_then - std::min<std::uint64_t>(places_then, 1);
+      victims = v;
+    }
+    kept.push_back(i);
+  }
+  if (held.empty()) return;
+  // What was not looked at stays between the two.
+  const auto from = of.serve.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto seen = from + static_cast<std::ptrdiff_t>(kept.size() + held.size());
+  kept.insert(kept.end(), seen, of.serve.begin() + static_cast<std::ptrdiff_t>(end));
+  kept.insert(kept.end(), held.begin(), held.end());
+  std::copy(kept.begin(), kept.end(), from);
+}
+
+jitserve_batching::orders jitserve_batching::order(std::span<const batch_sequence> sequences,
+                                                   const batch_limits& limits) const {
+  orders of;
+  for (const auto& s : sequences) {
+    const value v = value_of(s, limits);
+    of.worths.push_back(v.worth);
+    of.priorities.push_back(priority_of(v));
+  }
+  const auto sorted_by = [&](const std::vector<double>& ranks) {
+    indices order(sequences.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      if (sequences[a].priority != sequences[b].priority) return sequences[a].priority < sequences[b].priority;
+      return ranks[a] > ranks[b];
+    });
+    return order;
+  };
+  of.serve = sorted_by(of.priorities);
+  of.keep = sorted_by(of.worths);
+  std::size_t room = limits.max_running == 0 ? limits.max_sequences : limits.max_running;
+  for (std::size_t begin = 0, end = 0; begin < of.serve.size(); begin = end) {
+    while (end < of.serve.size() && sequences[of.serve[end]].priority == sequences[of.serve[begin]].priority)
+      ++end;
+    const auto one_class = std::span(of.serve).subspan(begin, end - begin);
+    const std::size_t starving = lead_with_starving(one_class, sequences, limits);
+    const auto keep = of.keep.begin() + static_cast<std::ptrdiff_t>(begin);
+    for (std::size_t n = 0; n < starving; ++n) {  // whatever it is worth
+      const auto at = std::find(keep, of.keep.end(), one_class[n]);
+      std::rotate(keep, at, at + 1);
+    }
+    const std::size_t left = room - std::min(room, starving);
+    if (settings_.length_grouping)
+      group_by_length(one_class.subspan(starving), left, sequences, of.priorities, settings_.candidate_share);
+    if (settings_.stickiness) hold_back(of, begin + starving, end, left, sequences, limits);
+    room -= std::min(room, one_class.size());
+  }
+  return of;
 }
 
 batch_plan jitserve_batching::plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const {
-  return step_filler(sequences, limits, order(sequences, limits), displacing::yes).fill();
+  auto of = order(sequences, limits);
+  return step_filler(sequences, limits, std::move(of.serve), displacing::yes, std::move(of.keep)).fill();
 }
 
 }  // namespace troupe::policies

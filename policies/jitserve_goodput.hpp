@@ -25,6 +25,7 @@
 #include "policies/jitserve_settings.hpp"
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 namespace troupe::policies {
@@ -35,16 +36,33 @@ class jitserve_batching final : public batching_policy {
   std::string_view name() const override { return "jitserve"; }
   batch_plan plan(std::span<const batch_sequence> sequences, const batch_limits& limits) const override;
 
-  /// Tokens a second, at least 0 and finite; what `plan` orders by, without stickiness.
+  /// Tokens a second, at least 0 and finite; what `plan` orders by.
   double priority(const batch_sequence& s, const batch_limits& limits) const;
-  /// Indices of all sequences, best first; the first of them are the batch.
-  std::vector<std::size_t> order(std::span<const batch_sequence> sequences, const batch_limits& limits) const;
 
  private:
-  double stream_priority(const batch_sequence& s, const batch_limits& limits) const;
-  double answer_priority(const batch_sequence& s, const batch_limits& limits) const;
-  double best_effort_priority(const batch_sequence& s, const batch_limits& limits) const;
-  std::vector<double> sticky_priorities(std::span<const batch_sequence> sequences, const batch_limits& limits) const;
+  struct value {
+    double worth = 0;    // tokens a second that count, if served on
+    double urgency = 1;  // share of the steps until the deadline that it needs
+  };
+  struct orders {
+    std::vector<std::size_t> serve;  // indices, best first; the first of them are the batch
+    std::vector<std::size_t> keep;   // indices, those whose blocks are taken first last
+    std::vector<double> worths;      // of each sequence
+    std::vector<double> priorities;
+  };
+
+  value stream_value(const batch_sequence& s, const batch_limits& limits) const;
+  value answer_value(const batch_sequence& s, const batch_limits& limits) const;
+  value best_effort_value(const batch_sequence& s, const batch_limits& limits) const;
+  value value_of(const batch_sequence& s, const batch_limits& limits) const;
+  double priority_of(const value& v) const;
+  double frame_seconds(const batch_limits& limits) const;
+
+  orders order(std::span<const batch_sequence> sequences, const batch_limits& limits) const;
+  std::size_t lead_with_starving(std::span<std::size_t> serve, std::span<const batch_sequence> sequences,
+                                 const batch_limits& limits) const;
+  void hold_back(orders& of, std::size_t begin, std::size_t end, std::size_t room,
+                 std::span<const batch_sequence> sequences, const batch_limits& limits) const;
 
   jitserve_settings settings_;
 };

@@ -13,11 +13,14 @@ struct jitserve_settings {
   double log_error = 0.5;
   // Bandwidth just in time: a sequence that needs a share x of the steps until its deadline has its priority multiplied
   // by x to this power. 0: urgency does not count.
-  double just_in_time = 1.0;
+  double just_in_time = 0.6;
   // What a sequence that can no longer keep its deadline is worth, as a share of one that surely will.
   double hopeless = 1e-3;
   // A sequence without objective is worth as much as one inside its deadline this long after it arrived, less before.
   double best_effort_patience_s = 60.0;
+  // Of the time that is planned for the parts after this one (from done_by to whole_by), what share this one may use up
+  // and the whole is still thought possible. 0: a part that is late is lost.
+  double part_slack = 0.25;
   // The paper's frame: over so many steps a replacement has to earn what the replaced one loses.
   std::uint32_t frame_steps = 50;
   // Who had no grant for so many frames is served first, so many at most in one step; 0 rows: nobody is.

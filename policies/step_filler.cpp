@@ -29,10 +29,11 @@ std::vector<std::size_t> order_by(std::span<const batch_sequence> sequences,
 }
 
 step_filler::step_filler(std::span<const batch_sequence> sequences, const batch_limits& limits,
-                         std::vector<std::size_t> order, displacing waiting_ones)
+                         std::vector<std::size_t> order, displacing waiting_ones, std::vector<std::size_t> keep)
     : sequences_(sequences),
       limits_(limits),
       order_(std::move(order)),
+      keep_(keep.empty() ? order_ : std::move(keep)),
       position_(sequences.size()),
       displacing_(waiting_ones),
       cap_(limits.max_running == 0 ? std::numeric_limits<std::size_t>::max() : limits.max_running),
@@ -41,8 +42,8 @@ step_filler::step_filler(std::span<const batch_sequence> sequences, const batch_
       out_(sequences.size(), false),
       blocks_free_(limits.blocks_free),
       budget_(limits.max_batched_tokens) {
-  for (std::size_t p = 0; p < order_.size(); ++p)
-    position_[order_[p]] = p;
+  for (std::size_t p = 0; p < keep_.size(); ++p)
+    position_[keep_[p]] = p;
   for (const auto& s : sequences)
     n_admitted_ += s.admitted ? 1 : 0;
 }
@@ -204,11 +205,11 @@ std::uint32_t step_filler::grant_prompt(std::size_t i, std::uint64_t budget) {
   return granted;
 }
 
-// The last admitted sequence in the order that has no grant yet and comes after i. Whoever was passed over from the
+// The last admitted sequence of keep_ that has no grant yet and comes after i. Whoever was passed over from the
 // back once cannot be taken later either, so the search goes on where it stopped.
 bool step_filler::preempt_one_behind(std::size_t i) {
   for (; last_ > position_[i] + 1; --last_) {
-    const std::size_t v = order_[last_ - 1];
+    const std::size_t v = keep_[last_ - 1];
     const auto& victim = sequences_[v];
     if (!victim.admitted || victim.n_blocks == 0 || out_[v]) continue;
     out_[v] = true;

@@ -27,9 +27,10 @@ std::vector<std::size_t> order_by(std::span<const batch_sequence> sequences,
 
 class step_filler {
  public:
-  /// `order` has the index of each sequence once.
+  /// `order` has the index of each sequence once, and so has `keep`, if another order decides whose blocks are taken:
+  /// those of the last in it, and never for one behind them in it.
   step_filler(std::span<const batch_sequence> sequences, const batch_limits& limits, std::vector<std::size_t> order,
-              displacing waiting_ones);
+              displacing waiting_ones, std::vector<std::size_t> keep = {});
 
   /// Decoding and chunks of prompts in one step. Ends the filler.
   batch_plan fill();
@@ -69,10 +70,11 @@ class step_filler {
   std::span<const batch_sequence> sequences_;
   const batch_limits& limits_;
   std::vector<std::size_t> order_;
-  std::vector<std::size_t> position_;  // in order_, of each sequence
+  std::vector<std::size_t> keep_;
+  std::vector<std::size_t> position_;  // in keep_, of each sequence
   displacing displacing_;
   std::size_t cap_;                   // sequences that the step may compute
-  std::size_t last_;                  // nobody at or behind this position of the order can be preempted any more
+  std::size_t last_;                  // nobody at or behind this position of keep_ can be preempted any more
   std::vector<bool> chosen_;          // by choose()
   std::vector<bool> out_;             // granted or preempted in this plan
   std::vector<std::size_t> granted_;  // the index of each grant's sequence

@@ -69,6 +69,15 @@ TEST_CASE("an answer counts the more the surer and the nearer its deadline", "[j
   CHECK(priority(due(running(1, 50, 100), -1s)) > 0);
 }
 
+TEST_CASE("a part that is late counts as long as the whole can still be done", "[jitserve]") {
+  auto late = due(running(1, 50, 100), 2s);
+  const double lost = priority(late);
+  late.objective.whole_by = now + 20s;
+  CHECK(priority(late) > 10 * lost);
+  late.objective.whole_by = now - 1s;  // nonsense: no help, no harm
+  CHECK(priority(late) == lost);
+}
+
 TEST_CASE("a stream that is ahead of its schedule lends its place", "[jitserve]") {
   const auto on_time = streaming(running(1, 50, 100), 50ms);
   const auto ahead = streaming(running(1, 50, 100), 500ms);

@@ -1,12 +1,12 @@
 // The acceptance of JITServe on an engine of a few lines; the simulator has the same with the real worker. Seeded, so
 // the numbers are the same everywhere; the margins are for whoever changes a constant.
 #include "catch.hpp"
-#include "policies/local_order.hpp"
+#include "policies/jitserve_goodput.hpp"
 #include "toy_engine.hpp"
 
+#include <algorithm>
 #include <chrono>
-#include <map>
-#include <string>
+#include <string_view>
 
 using namespace troupe;
 using namespace troupe::policies;
@@ -14,17 +14,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-toy::outcome mean_of(std::string_view name, toy::world world) {
-  const auto policy = *make_batching_policy(name);
-  constexpr int seeds = 2;
+toy::outcome mean_of(const batching_policy& policy, toy::world world) {
+  constexpr int seeds = 4;
   toy::outcome mean;
   for (world.seed = 1; world.seed <= seeds; ++world.seed) {
-    const auto one = toy::simulate(*policy, world);
+    const auto one = toy::simulate(policy, world);
     mean.goodput += one.goodput / seeds;
     mean.longest_wait = std::max(mean.longest_wait, one.longest_wait);
   }
-  UNSCOPED_INFO(name << ": " << mean.goodput);
+  UNSCOPED_INFO(policy.name() << ": " << mean.goodput);
   return mean;
+}
+
+toy::outcome mean_of(std::string_view name, const toy::world& world) {
+  return mean_of(**make_batching_policy(name), world);
 }
 
 }  // namespace
@@ -44,6 +47,21 @@ TEST_CASE("past saturation jitserve delivers most inside the deadlines", "[local
   const double oracle = mean_of("jitserve", world).goodput;
   CHECK(oracle >= 1.08 * mean_of("sjf", world).goodput);
   CHECK(jitserve >= 0.85 * oracle);
+}
+
+TEST_CASE("what JITServe adds to an order by priority does no harm", "[local_order][jitserve]") {
+  const toy::world world{.requests = 300};
+  const auto goodput = [&](const jitserve_settings& settings, toy::world of) {
+    return mean_of(jitserve_batching(settings), of).goodput;
+  };
+  const double full = goodput({}, world);
+  CHECK(full >= 0.98 * goodput({.length_grouping = false}, world));
+  CHECK(full >= 0.98 * goodput({.stickiness = false}, world));
+  CHECK(full >= 1.01 * goodput({.just_in_time = 0}, world));
+  CHECK(full >= 1.01 * goodput({.part_slack = 0}, world));
+  auto without = world;
+  without.sub_deadlines = false;
+  CHECK(full >= 0.98 * goodput({}, without));
 }
 
 TEST_CASE("below saturation jitserve loses nothing", "[local_order][jitserve]") {

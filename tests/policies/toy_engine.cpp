@@ -167,6 +167,7 @@ class engine {
     } else {
       const auto stage = world_.sub_deadlines ? static_cast<int>(c) / calls_of_a_stage + 1 : stages;
       wants.done_by = r.arrived + compound_within * stage / stages;
+      if (world_.sub_deadlines) wants.whole_by = r.arrived + compound_within;
     }
     return wants;
   }
