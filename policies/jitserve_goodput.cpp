@@ -31,6 +31,11 @@ double seconds_left(const batch_sequence& s, const batch_limits& limits) {
   return std::max(predicted_seconds_left(s, limits), least_seconds);
 }
 
+// The share of the steps that the next token needs.
+double urgency_of(double ahead, const batch_limits& limits) {
+  return step_seconds(limits) / (step_seconds(limits) + std::max(0.0, ahead));
+}
+
 std::uint64_t blocks_for(std::uint64_t tokens, std::uint32_t block_tokens) {
   return (tokens + block_tokens - 1) / block_tokens;
 }
@@ -89,9 +94,22 @@ double jitserve_batching::priority_of(const value& v) const {
 }
 
 jitserve_batching::value jitserve_batching::value_of(const batch_sequence& s, const batch_limits& limits) const {
-  if (s.objective.done_by != time_point::max()) return answer_value(s, limits);
-  if (s.objective.first_token_by != time_point::max()) return stream_value(s, limits);
+  const auto& wants = s.objective;
+  if (wants.done_by != time_point::max()) return answer_value(s, limits);
+  const bool wants_first = wants.first_token_by != time_point::max() && drawn(s) == 0;
+  if (wants.token_every.count() > 0 || wants_first) return stream_value(s, limits);
   return best_effort_value(s, limits);
+}
+
+// How long before it is due the next token would be there.
+double jitserve_batching::seconds_ahead(const batch_sequence& s, const batch_limits& limits) const {
+  const auto& wants = s.objective;
+  const double first_due = wants.first_token_by != time_point::max()
+                               ? seconds_between(limits.now, wants.first_token_by)
+                               : seconds_between(limits.now, s.arrived) + settings_.first_token_within_s;
+  const double step = step_seconds(limits);
+  const double prompt = seconds_left(s, limits) - std::max(1u, s.predicted_left) * step;
+  return first_due + drawn(s) * seconds(wants.token_every) - prompt - step;
 }
 
 jitserve_batching::value jitserve_batching::answer_value(const batch_sequence& s, const batch_limits& limits) const {
@@ -107,7 +125,9 @@ jitserve_batching::value jitserve_batching::answer_value(const batch_sequence& s
     const double error = std::max(settings_.log_error, 1e-3);
     chance = 0.5 * std::erfc(-std::log(possible / needed) / (error * std::numbers::sqrt2));
   }
-  const double share = planned > needed ? needed / planned : 1;
+  double share = planned > needed ? needed / planned : 1;
+  if (drawn(s) == 0 && wants.first_token_by != time_point::max())
+    share = std::max(share, urgency_of(seconds_ahead(s, limits), limits));
   const double tokens = static_cast<double>(drawn(s)) + std::max(1u, s.predicted_left);
   return {tokens / needed * std::max(chance, settings_.hopeless), share};
 }
@@ -117,15 +137,12 @@ jitserve_batching::value jitserve_batching::stream_value(const batch_sequence& s
   const double step = step_seconds(limits);
   const double every = seconds(s.objective.token_every);
   const double left = std::max(1u, s.predicted_left);
-  // How long before it is due the next token would be there; behind the schedule it catches up by what a step is
-  // faster.
-  const double next_due = seconds_between(limits.now, s.objective.first_token_by) + drawn(s) * every;
-  const double ahead = next_due - (needed - left * step) - step;
+  // Behind its schedule it catches up by what a step is faster.
+  const double ahead = seconds_ahead(s, limits);
   double late = 0;
   if (ahead < 0) late = every > step ? std::ceil(-ahead / (every - step)) : left;
   const double worth = std::max(left - late, settings_.hopeless * left);
-  const double share = step / (step + std::max(0.0, ahead));
-  return {worth / needed, share};
+  return {worth / needed, urgency_of(ahead, limits)};
 }
 
 jitserve_batching::value jitserve_batching::best_effort_value(const batch_sequence& s,

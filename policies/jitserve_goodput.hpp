@@ -14,11 +14,11 @@
 // length share a step best. Unlike the paper's, the window leaves out nobody who is as far above the B-th as the
 // candidates are allowed below: those are in the batch whatever their length. An admitted sequence is replaced by a
 // waiting one only if that earns more in a frame than computing the replaced one again costs, and only if blocks have
-// to be taken.
+// to be taken; they are taken from those that are worth least, however little urgent the others are.
 //
 // No starvation: of the sequences of one priority class that is served at all, n of which have gone starving_frames
-// frames without a grant, the longest unserved has one within ceil(n / starving_rows) further steps, as long as there
-// is a block to take for it. Cost: O(n log n).
+// frames without a grant (batch_sequence::served), the longest unserved has one within ceil(n / starving_rows) further
+// steps, as long as there is a block to take for it. Cost: O(n log n).
 #pragma once
 
 #include "policies/batching.hpp"
@@ -56,6 +56,7 @@ class jitserve_batching final : public batching_policy {
   value best_effort_value(const batch_sequence& s, const batch_limits& limits) const;
   value value_of(const batch_sequence& s, const batch_limits& limits) const;
   double priority_of(const value& v) const;
+  double seconds_ahead(const batch_sequence& s, const batch_limits& limits) const;
   double frame_seconds(const batch_limits& limits) const;
 
   orders order(std::span<const batch_sequence> sequences, const batch_limits& limits) const;

@@ -16,6 +16,8 @@ struct jitserve_settings {
   double just_in_time = 0.6;
   // What a sequence that can no longer keep its deadline is worth, as a share of one that surely will.
   double hopeless = 1e-3;
+  // When the first token of a stream is due that only says how far apart its tokens may come.
+  double first_token_within_s = 1.0;
   // A sequence without objective is worth as much as one inside its deadline this long after it arrived, less before.
   double best_effort_patience_s = 60.0;
   // Of the time that is planned for the parts after this one (from done_by to whole_by), what share this one may use up

@@ -96,6 +96,25 @@ TEST_CASE("a stream that is ahead of its schedule lends its place", "[jitserve]"
   CHECK(jitserve_batching{}.plan(without, narrow).grants.front().id == sequence_id{1});
 }
 
+TEST_CASE("half an objective is an objective", "[jitserve]") {
+  auto paced = running(1, 50, 100);  // no first_token_by: due as if it were 1 s after arrival
+  paced.objective.token_every = 100ms;
+  auto both = paced;
+  both.objective.first_token_by = both.arrived + 1s;
+  CHECK(priority(paced) == priority(both));
+  auto first_only = running(1, 0, 100);
+  first_only.objective.first_token_by = now + 100ms;
+  CHECK(priority(first_only) > priority(running(1, 0, 100)));
+  first_only.n_known = first_only.n_computed = first_only.n_prompt + 5;  // it has got what it asked for
+  auto without = first_only;
+  without.objective = {};
+  CHECK(priority(first_only) == priority(without));
+  auto answer = due(running(1, 0, 100), 20s);
+  const double unhurried = priority(answer);
+  answer.objective.first_token_by = now + 100ms;
+  CHECK(priority(answer) > unhurried);
+}
+
 TEST_CASE("who missed the deadline is served when there is room", "[jitserve]") {
   const std::vector<batch_sequence> sequences{due(running(1, 10, 10), -5s), due(running(2, 10, 50), 9s),
                                               running(3, 5, 1)};
@@ -175,6 +194,19 @@ TEST_CASE("a running one is replaced only when that earns more than computing it
   CHECK(served(true, 10) == 2);  // nothing has to be taken
   sequences[1].n_known += 200;   // 255 drawn: now it earns enough
   CHECK(served(true, 1) == 2);
+}
+
+TEST_CASE("blocks are taken from what is worth least, not from a stream that is ahead", "[jitserve]") {
+  std::vector<batch_sequence> sequences{due(running(1, 10, 100), -5s), streaming(running(2, 50, 100), 3s),
+                                        due(running(3, 0, 100), 8s)};
+  sequences[2].admitted = false;
+  sequences[2].n_computed = sequences[2].n_blocks = 0;
+  auto tight = limits;
+  tight.max_running = 1;
+  tight.blocks_free = 1;
+  const auto plan = jitserve_batching{}.plan(sequences, tight);
+  CHECK(plan.preempt == std::vector<sequence_id>{sequence_id{1}});
+  CHECK(plan.grants.front().id == sequence_id{3});
 }
 
 TEST_CASE("nobody starves: a grant within the bound, under a flood of what is worth more", "[jitserve]") {
