@@ -58,7 +58,8 @@ struct service_objective {
   std::chrono::milliseconds tpot{0};      // time per output token after the first
   std::chrono::milliseconds deadline{0};  // for the whole answer, from admission; enforced
   std::int32_t priority = 0;              // lower is served first, as in vLLM
-  // Time to last token: when an answer is worth most, not enforced. Of a call of a program: of the whole program.
+  // Time to last token: when an answer is worth most, not enforced. Of a call of a program: of the whole program (and
+  // behind the scheduler, what is left of it).
   std::chrono::milliseconds ttlt{0};
   // Kept by those who pass a request on: how long ago it was admitted, and what this call may take of its program's
   // ttlt (0: all of it; negative: it should have ended before it began).

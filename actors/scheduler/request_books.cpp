@@ -132,10 +132,13 @@ void share_objective(scheduler_pointer self, const generation_request& request, 
   const double whole_s = std::chrono::duration<double>(objective.ttlt).count();
   const double budget_s = programs.begin_call(call.program, call.workflow, call.step,
                                               quickest_time(self->state, describe(entry)), whole_s, entry.arrived);
-  // Negative when the program is late already, and how late orders the late ones. Zero would mean that there is none.
   if (whole_s <= 0) return;
+  // Negative when the program is late already, and how late orders the late ones. Zero would mean that there is none.
   objective.budget = duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(budget_s));
   if (objective.budget.count() == 0) objective.budget = std::chrono::milliseconds(-1);
+  const auto spent = entry.arrived - programs.begun(call.program, entry.arrived);
+  objective.ttlt =
+      std::max(objective.ttlt - duration_cast<std::chrono::milliseconds>(spent), std::chrono::milliseconds(1));
 }
 
 request_entry make_entry(scheduler_pointer self, submit_request& submitted, const caf::actor& gateway) {

@@ -34,6 +34,8 @@ request_facts facts_of(const generation_request& request, time_point now) {
   if (objective.ttft.count() > 0) facts.objective.first_token_by = facts.arrived + objective.ttft;
   facts.objective.token_every = objective.tpot;
   facts.objective.done_by = wanted_by(objective, facts.arrived);
+  if (objective.budget.count() != 0 && objective.ttlt.count() > 0)
+    facts.objective.whole_by = facts.arrived + objective.ttlt;
   facts.features = {facts.n_prompt, facts.max_tokens, kind_of(request), request.id};
   return facts;
 }

@@ -72,6 +72,7 @@ TEST_CASE("the request protocol has the bytes of version 1", "[wire][golden]") {
 
 TEST_CASE("the relocation protocol has the bytes of version 1", "[wire][golden]") {
   is_written_as<relocate_request>("relocate_request");
+  is_written_as<relocate_some>("relocate_some");
   is_written_as<offer_relocation>("offer_relocation");
   is_written_as<relocation_accepted>("relocation_accepted");
   is_written_as<relocation_refused>("relocation_refused");
@@ -99,4 +100,8 @@ TEST_CASE("the status protocol has the bytes of version 1", "[wire][golden]") {
   is_written_as<requests_status>("requests_status");
   is_written_as<ask_workers>("ask_workers");
   is_written_as<workers_status>("workers_status");
+  is_written_as<set_policy>("set_policy");
+  is_written_as<set_local_order>("set_local_order");
+  is_written_as<ask_policies>("ask_policies");
+  is_written_as<policies_status>("policies_status");
 }
