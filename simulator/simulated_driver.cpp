@@ -37,7 +37,9 @@ void simulated_driver::turn(time_point now) {
   if (computed_) {
     auto report = *std::exchange(computed_, std::nullopt);
     dead_ = report.engine_failure.has_value();
-    return report_(std::move(report));
+    report_(std::move(report));
+    if (!dead_) runner_->run_due();
+    return;
   }
   for (auto& next : std::exchange(commands_, {})) {
     if (const auto* ended = std::get_if<request_id>(&next))
@@ -48,7 +50,7 @@ void simulated_driver::turn(time_point now) {
   computed_ = guarded_turn(*runner_, now);
   const duration took = step_cost_();
   runner_->note_step(took);
-  done_at_ = now + took;
+  done_at_ = now + (took.count() == 0 && runner_->has_work() ? duration(rest_of_a_still_engine) : took);
 }
 
 }  // namespace troupe::simulator

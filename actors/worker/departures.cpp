@@ -107,9 +107,53 @@ void send_blocks(worker_pointer self, const worker_config& config, relocation_id
 
 struct last_stage_outcome {
   caf::actor_clock::time_point paused_at{};
+  std::uint32_t next_block = 0;  // the hold's first
   result<kv_hold> hold = make_error(errc::not_found, "");
   result<sequence_snapshot> snapshot = make_error(errc::not_found, "");
 };
+
+/// On the engine's thread: the request stands still, and here is what is left of it.
+last_stage_outcome take_rest(engine_runner& runner, request_id request, std::uint32_t next_block,
+                             caf::actor_clock& clock) {
+  last_stage_outcome outcome;
+  if (auto paused = runner.pause(request); !paused) return outcome;
+  outcome.paused_at = clock.now();
+  outcome.next_block = next_block;
+  const sequence_id sequence = *runner.find(request);
+  outcome.hold = runner.transfer()->hold(sequence, next_block);
+  outcome.snapshot = runner.transfer()->snapshot(sequence);
+  return outcome;
+}
+
+/// Sends what is left and says that this is all.
+void commit_rest(worker_pointer self, const worker_config& config, relocation_id id,
+                 const last_stage_outcome& outcome) {
+  departure* const d = find(self, id);
+  if (d == nullptr || d->state != departure_state::copying) {
+    if (outcome.hold) release_hold(self, outcome.hold->id);
+    return;
+  }
+  const auto assigned = self->state.assignments.find(d->request);
+  if (!outcome.hold || !outcome.snapshot || assigned == self->state.assignments.end()) {
+    if (outcome.hold) release_hold(self, outcome.hold->id);
+    return give_up(self, id, departure_event::aborted, "the request has ended");
+  }
+  d->next_block = outcome.next_block;
+  d->sending = true;  // no further stage begins
+  if (outcome.hold->blocks.empty())
+    release_hold(self, outcome.hold->id);
+  else
+    send_blocks(self, config, id, *d, *outcome.hold, [](worker_pointer, bool) {});
+  if (!apply(self, id, departure_event::rest_sent)) return;
+  d->committed = next_owner(assigned->second.epoch);
+  d->pause = std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - outcome.paused_at);
+  const auto& [request, progress] = *outcome.snapshot;
+  if (!failpoint("relocation.commit"))
+    self->send(d->target, commit_relocation{id, d->committed, (d->next_block - d->first_block) * d->parts.per_block(),
+                                            request.resumed, progress.n_computed, progress.cached_tokens,
+                                            progress.prompt_logprobs});
+  watch(self, config, id, *d);
+}
 
 /// Pauses the request, sends what is left and says that this is all.
 void copy_rest(worker_pointer self, const worker_config& config, relocation_id id) {
@@ -119,40 +163,10 @@ void copy_rest(worker_pointer self, const worker_config& config, relocation_id i
   with_engine(
       self,
       [request = d->request, next_block = d->next_block, &clock = self->clock()](engine_runner& runner) {
-        last_stage_outcome outcome;
-        if (auto paused = runner.pause(request); !paused) return outcome;
-        outcome.paused_at = clock.now();
-        const sequence_id sequence = *runner.find(request);
-        outcome.hold = runner.transfer()->hold(sequence, next_block);
-        outcome.snapshot = runner.transfer()->snapshot(sequence);
-        return outcome;
+        return take_rest(runner, request, next_block, clock);
       },
       [config, id](worker_pointer again, const last_stage_outcome& outcome) {
-        departure* const still = find(again, id);
-        if (still == nullptr) {
-          if (outcome.hold) release_hold(again, outcome.hold->id);
-          return;
-        }
-        const auto assigned = again->state.assignments.find(still->request);
-        if (!outcome.hold || !outcome.snapshot || assigned == again->state.assignments.end()) {
-          if (outcome.hold) release_hold(again, outcome.hold->id);
-          return give_up(again, id, departure_event::aborted, "the request has ended");
-        }
-        if (outcome.hold->blocks.empty()) {
-          release_hold(again, outcome.hold->id);
-        } else {
-          send_blocks(again, config, id, *still, *outcome.hold, [](worker_pointer, bool) {});
-        }
-        if (!apply(again, id, departure_event::rest_sent)) return;
-        still->committed = next_owner(assigned->second.epoch);
-        still->pause = std::chrono::duration_cast<std::chrono::microseconds>(again->clock().now() - outcome.paused_at);
-        const auto& [request, progress] = *outcome.snapshot;
-        if (!failpoint("relocation.commit"))
-          again->send(still->target,
-                      commit_relocation{
-                          id, still->committed, (still->next_block - still->first_block) * still->parts.per_block(),
-                          request.resumed, progress.n_computed, progress.cached_tokens, progress.prompt_logprobs});
-        watch(again, config, id, *still);
+        commit_rest(again, config, id, outcome);
       });
 }
 
@@ -192,6 +206,10 @@ void copy_stage(worker_pointer self, const worker_config& config, relocation_id 
       },
       [config, id](worker_pointer again, const stage_outcome& outcome) {
         departure* const still = find(again, id);
+        if (still != nullptr && still->state == departure_state::committing) {  // the prefill's end was quicker
+          if (outcome.hold) release_hold(again, outcome.hold->id);
+          return;
+        }
         if (still == nullptr || !outcome.hold) {
           if (outcome.hold) release_hold(again, outcome.hold->id);
           return give_up(again, id, departure_event::aborted, "the request has ended");
@@ -297,10 +315,10 @@ void depart_some(worker_pointer self, const worker_config& config, const caf::ac
       });
 }
 
-std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config& config,
-                                       const generation_request& request, const caf::actor& target) {
+engine_task hand_off(worker_pointer self, const worker_config& config, const generation_request& request,
+                     const caf::actor& target) {
   const auto id = open_departure(self, config, request.id, target);
-  if (!id) return nullptr;
+  if (!id) return {};
   departure& d = *find(self, *id);
   d.hand_off = true;
   d.layers = std::make_shared<layer_sender>([mailbox = worker_mailbox(self), config, id = *id](kv_hold_id hold,
@@ -308,7 +326,20 @@ std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config&
     mailbox.post([config, id, hold, whole](worker_pointer again) { take_layers_sent(again, config, id, hold, whole); });
   });
   send_offer(self, *id, d, request);
-  return d.layers;
+  // Once the prompt is computed the request leaves before the next step begins, which may be that of a long prompt.
+  auto leave = [mailbox = worker_mailbox(self), config, id = *id, request = request.id,
+                layers = std::weak_ptr(d.layers), &clock = self->clock()](engine_runner& runner) {
+    const auto open = layers.lock();
+    if (!open || !open->is_open() || failpoint("relocation.pause")) return;
+    mailbox.post([config, id, outcome = take_rest(runner, request, open->next_block(), clock)](worker_pointer again) {
+      commit_rest(again, config, id, outcome);
+    });
+  };
+  return [request = request.id, layers = d.layers, leave = std::move(leave)](engine_runner& runner) {
+    layers->attach(*runner.transfer());
+    runner.listen(request, layers);
+    runner.when_prefilled(request, leave);
+  };
 }
 
 void drop_departures(worker_pointer self, request_id request) {

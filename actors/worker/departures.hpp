@@ -14,9 +14,9 @@ void depart(worker_pointer self, const worker_config& config, request_id request
 /// Offers one of the running requests, unless one is on its way already.
 void depart_some(worker_pointer self, const worker_config& config, const caf::actor& target);
 /// Offers a request that is about to be prefilled; it is moved when that is done, its K and V as they are computed.
-/// What has to listen to the prefill for this; nullptr: the request stays here.
-std::shared_ptr<layer_sender> hand_off(worker_pointer self, const worker_config& config,
-                                       const generation_request& request, const caf::actor& target);
+/// What the engine has to do for this when it has the request; empty: the request stays here.
+engine_task hand_off(worker_pointer self, const worker_config& config, const generation_request& request,
+                     const caf::actor& target);
 void take_accepted(worker_pointer self, const worker_config& config, const relocation_accepted& accepted);
 void take_refused(worker_pointer self, const worker_config& config, const relocation_refused& refused);
 void take_done(worker_pointer self, const worker_config& config, const relocation_done& done);

@@ -53,7 +53,9 @@ void threaded_engine_driver::turn() {
   const auto now = [] { return std::chrono::steady_clock::now(); };
   report_(guarded_turn(*runner_, now()));  // idle, but now the scheduler knows how much room there is
   while (true) {
-    auto commands = runner_->has_work() ? commands_.drain() : commands_.wait_and_drain();
+    auto commands = runner_->stands_still() ? commands_.drain_until(now() + rest_of_a_still_engine)
+                    : runner_->has_work()   ? commands_.drain()
+                                            : commands_.wait_and_drain();
     if (commands_.closed()) return;
     for (auto& next : commands) {
       if (const auto* ended = std::get_if<request_id>(&next))
@@ -67,6 +69,7 @@ void threaded_engine_driver::turn() {
     const bool dead = report.engine_failure.has_value();
     report_(std::move(report));
     if (dead) return;
+    runner_->run_due();
   }
 }
 
@@ -90,6 +93,7 @@ bool turned_engine_driver::turn() {
   auto report = guarded_turn(*runner_, {});
   dead_ = report.engine_failure.has_value();
   report_(std::move(report));
+  if (!dead_) runner_->run_due();
   return true;
 }
 

@@ -17,6 +17,9 @@ namespace troupe {
 
 using engine_task = std::function<void(engine_runner& runner)>;
 
+/// How long an engine rests that stands still (engine_runner::stands_still), unless something is asked of it.
+inline constexpr std::chrono::milliseconds rest_of_a_still_engine{1};
+
 /// A turn whose exceptions (broken assertions, exhausted memory) become the report of a dead engine.
 engine_report guarded_turn(engine_runner& runner, time_point now);
 

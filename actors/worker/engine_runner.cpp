@@ -66,6 +66,15 @@ void engine_runner::listen(request_id request, std::shared_ptr<kv_listener> list
   sequences_.at(*sequence).listener = std::move(listener);
 }
 
+void engine_runner::when_prefilled(request_id request, std::function<void(engine_runner&)> task) {
+  if (const auto sequence = find(request)) sequences_.at(*sequence).at_first_token = std::move(task);
+}
+
+void engine_runner::run_due() {
+  for (const auto& task : std::exchange(due_, {}))
+    task(*this);
+}
+
 result<> engine_runner::pause(request_id request) {
   const auto sequence = find(request);
   if (!sequence) return make_error(errc::not_found, "The request is not here (any more).");
@@ -140,6 +149,7 @@ policies::batch_sequence engine_runner::view(const sequence_status& s, const run
   seen.arrived = of.facts.arrived;
   seen.objective = of.facts.objective;
   seen.running = of.in_last_step;
+  seen.served = of.served;
   return seen;
 }
 
@@ -171,7 +181,7 @@ step_plan engine_runner::make_plan(time_point now) {
                                           .now = now,
                                           .step_time = pace_.step_time(),
                                           .token_time = pace_.token_time()});
-  note_plan(plan);
+  note_plan(plan, now);
   step_plan step;
   step.preempt = plan.preempt;
   step.grants.reserve(plan.grants.size());
@@ -181,15 +191,18 @@ step_plan engine_runner::make_plan(time_point now) {
 }
 
 /// What of it is for the next plan and for the pace.
-void engine_runner::note_plan(const policies::batch_plan& plan) {
+void engine_runner::note_plan(const policies::batch_plan& plan, time_point now) {
   n_preempted_ += plan.preempt.size();
+  n_granted_ = plan.grants.size();
   std::unordered_map<sequence_id, std::uint32_t> granted;
   for (const auto& grant : plan.grants)
     granted.emplace(grant.id, grant.n_tokens);
   for (const auto& s : view_) {
     const auto grant = granted.find(s.id);
     if (grant == granted.end()) continue;
-    sequences_.at(s.id).in_last_step = true;
+    auto& of = sequences_.at(s.id);
+    of.in_last_step = true;
+    of.served = now;
     if (s.n_known - s.n_computed == 1)
       shape_.add_decoding(s.n_known);
     else
@@ -211,6 +224,9 @@ void engine_runner::collect(std::vector<sequence_output> outputs) {
     progress.failure = std::move(output.failure);
     if (output.reason == finish_reason::stop && options_.lengths)
       options_.lengths->learn(found->second.facts.features, output.usage.completion_tokens);
+    auto& at_first_token = found->second.at_first_token;
+    if (at_first_token && !progress.tokens.empty() && output.reason == finish_reason::unfinished)
+      due_.push_back(std::exchange(at_first_token, nullptr));
     if (output.reason != finish_reason::unfinished) erase(found->first);
     report_.progress.push_back(std::move(progress));
   }

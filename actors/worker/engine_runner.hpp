@@ -13,6 +13,7 @@
 #include "runtime/engine/kv_transfer.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -45,6 +46,8 @@ class engine_runner {
   /// nobody.
   void listen(request_id request, std::shared_ptr<kv_listener> listener);
   std::optional<sequence_id> find(request_id request) const;
+  /// Runs a task once, where the engine is and before its next step, when the request has its first token and goes on.
+  void when_prefilled(request_id request, std::function<void(engine_runner&)> task);
   /// Takes a sequence out of the steps, and back in.
   result<> pause(request_id request);
   result<> resume(request_id request);
@@ -64,10 +67,15 @@ class engine_runner {
   /// The local order from the next step on.
   void set_policy(std::unique_ptr<policies::batching_policy> policy) { policy_ = std::move(policy); }
 
+  /// There is something to do, but the last turn could do none of it: blocks are held by sequences that come or go.
+  bool stands_still() const { return has_work() && n_granted_ == 0; }
+
   /// One step of the engine, if there is anything to compute, and all that is to be reported since the last turn.
   engine_report turn(time_point now);
   /// What the last turn's step took.
   void note_step(duration took);
+  /// The tasks of when_prefilled() that the last turn made due, when it is over and reported.
+  void run_due();
 
  private:
   struct running {
@@ -75,7 +83,9 @@ class engine_runner {
     std::uint64_t run = 0;
     bool paused = false;
     bool in_last_step = false;
+    time_point served{};  // the last time it was granted something
     std::shared_ptr<kv_listener> listener{};
+    std::function<void(engine_runner&)> at_first_token{};
   };
 
   bool can_step() const { return sequences_.size() > n_paused_; }
@@ -84,7 +94,7 @@ class engine_runner {
   step_plan make_plan(time_point now);
   policies::batch_sequence view(const sequence_status& s, const running& of) const;
   std::uint32_t predict_left(const request_facts& facts, std::uint32_t n_drawn) const;
-  void note_plan(const policies::batch_plan& plan);
+  void note_plan(const policies::batch_plan& plan, time_point now);
   void collect(std::vector<sequence_output> outputs);
   load_report measure_load() const;
 
@@ -96,10 +106,12 @@ class engine_runner {
   policies::step_shape shape_;  // of the last step
   std::uint64_t assigned_ = 0;  // the last assignment's number
   std::uint64_t n_preempted_ = 0;
+  std::size_t n_granted_ = 0;  // sequences, in the last step
   std::unordered_map<sequence_id, running> sequences_;
   std::unordered_map<request_id, sequence_id> by_request_;
   std::size_t n_paused_ = 0;
   engine_report report_;
+  std::vector<std::function<void(engine_runner&)>> due_;
   std::vector<policies::batch_sequence> view_;  // reused by make_plan
 };
 

@@ -79,6 +79,11 @@ void layer_sender::skip(std::uint32_t n_blocks) {
   next_block_ += n_blocks;
 }
 
+bool layer_sender::is_open() const {
+  std::lock_guard lock(mutex_);
+  return send_ != nullptr;
+}
+
 bool layer_sender::is_sending() const {
   std::lock_guard lock(mutex_);
   return n_steps_sending_ > 0;

@@ -46,6 +46,8 @@ class layer_sender final : public kv_listener, public std::enable_shared_from_th
   /// Somebody else sends so many.
   void skip(std::uint32_t n_blocks);
   bool is_sending() const;
+  /// The target has accepted, and nobody has closed it.
+  bool is_open() const;
 
  private:
   /// What one step computes.

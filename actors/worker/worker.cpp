@@ -55,14 +55,12 @@ void assign(worker_pointer self, const worker_config& config, assign_request& as
   const std::uint64_t run = ++self->state.n_runs;
   const auto facts = facts_of(assigned.request, self->clock().now());
   assignments.insert_or_assign(id, worker_state::assignment{assigned.epoch, gateway, run, facts.arrived});
-  const auto layers = hand_off(self, config, assigned.request, decode_worker);
-  // In one task, so that the listener is there before the first step.
+  const auto leave = hand_off(self, config, assigned.request, decode_worker);
+  // In one task, so that whoever listens is there before the first step.
   const bool taken = self->state.driver->run(
-      [request = std::move(assigned.request), facts, run, number = assigned.number, layers](engine_runner& runner) {
+      [request = std::move(assigned.request), facts, run, number = assigned.number, leave](engine_runner& runner) {
         runner.add(request, facts, run, number);
-        if (!layers) return;
-        layers->attach(*runner.transfer());
-        runner.listen(request.id, layers);
+        if (leave && runner.find(request.id)) leave(runner);
       });
   if (taken) return;
   drop_departures(self, id);
