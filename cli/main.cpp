@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   add_embed_verb(app, exit_code);
   add_bench_verb(app, exit_code);
   add_eval_verb(app, exit_code);
+  add_simulate_verb(app, exit_code);
   add_config_verb(app, exit_code);
   add_doctor_verb(app, exit_code);
   add_completion_verb(app, exit_code);

@@ -19,6 +19,7 @@ void add_model_verb(CLI::App& app, int& exit_code);
 void add_node_verb(CLI::App& app, int& exit_code);
 void add_run_verb(CLI::App& app, int& exit_code);
 void add_serve_verb(CLI::App& app, int& exit_code);
+void add_simulate_verb(CLI::App& app, int& exit_code);
 void add_tokenize_verb(CLI::App& app, int& exit_code);
 void add_up_verb(CLI::App& app, int& exit_code);
 void add_version_verb(CLI::App& app, int& exit_code);
