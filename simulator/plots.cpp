@@ -64,7 +64,7 @@ frame make_frame(const std::string& title, const std::string& x_label, const std
   frame made{svg_canvas(width, height + legend_row * static_cast<double>(names.size()), title), std::move(x),
              std::move(y)};
   auto& canvas = made.canvas;
-  canvas.text({width / 2, 24}, title, text_anchor::middle, "font-size=\"15\" font-weight=\"bold\"");
+  canvas.heading(width, 24, title);
   for (const double tick : made.y.ticks()) {
     const double at = made.y.at(tick);
     canvas.line({left, at}, {width - right, at}, "stroke=\"#dddddd\"");
@@ -275,7 +275,7 @@ std::string draw_instances(const std::string& title, std::span<const instance_ou
   const double strip_left = left + 60, row = 16;
   const double end = top + row * static_cast<double>(of.size());
   svg_canvas canvas(width, end + 104, title);
-  canvas.text({width / 2, 24}, title, text_anchor::middle, "font-size=\"15\" font-weight=\"bold\"");
+  canvas.heading(width, 24, title);
   const plot_scale time(0, std::max(duration_s, 1e-3), strip_left, width - right, false, true);
   const double cell_s = time.most() / n_cells;
   for (std::size_t i = 0; i < of.size(); ++i) {
@@ -290,7 +290,8 @@ std::string draw_instances(const std::string& title, std::span<const instance_ou
              (load[last] < 0 ? std::string() : heat_colour(std::round(load[last] * 32) / 32)) == colour)
         ++last;
       const double from = time.at(static_cast<double>(cell) * cell_s), to = time.at(static_cast<double>(last) * cell_s);
-      if (!colour.empty()) canvas.box({from, y + 1}, to - from, row - 2, quoted("fill", colour));
+      if (!colour.empty())
+        canvas.box({from, y + 1}, to - from, row - 2, "shape-rendering=\"crispEdges\" " + quoted("fill", colour));
       cell = last;
     }
   }

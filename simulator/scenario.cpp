@@ -101,7 +101,7 @@ toml::table put_in(const toml::table& file, const toml_section::layer& compared,
 class scenario_reader {
  public:
   scenario_reader(toml::table& file, const std::string& name, const std::filesystem::path& folder)
-      : file_(file), problems_(name), shelf_{folder, {}} {}
+      : file_(file), problems_(name, &file), shelf_{folder, {}} {}
 
   result<scenario> read() {
     toml_section root({{&file_, ""}}, problems_);
@@ -117,6 +117,9 @@ class scenario_reader {
     const std::size_t n_values = run_.values == nullptr ? 1 : run_.values->size();
     if (std::max<std::size_t>(compared.size(), 1) * n_values > most_cases)
       run.complain("sweep", "these are more cases than " + std::to_string(most_cases));
+    // By itself too: what is compared may hide what is wrong with it.
+    simulated_cluster_options unused;
+    read_cluster(root.table("cluster"), unused);
     if (compared.empty()) read_values({nullptr, "run.compare"}, "");
     for (std::size_t i = 0; i < compared.size() && !problems_; ++i) {
       std::string label;

@@ -18,6 +18,19 @@ std::string attribute(std::string_view name, const std::string& value) {
   return " " + std::string(name) + "=\"" + value + "\"";
 }
 
+/// 1, 2 or 5 times a power of ten: the next below, or above.
+double round_down(double value) {
+  const double power = std::pow(10.0, std::floor(std::log10(value) + 1e-9));
+  const double rest = value / power * (1 + 1e-9);
+  return (rest >= 5 ? 5 : rest >= 2 ? 2 : 1) * power;
+}
+
+double round_up(double value) {
+  const double power = std::pow(10.0, std::floor(std::log10(value) + 1e-9));
+  const double rest = value / power * (1 - 1e-9);
+  return (rest <= 1 ? 1 : rest <= 2 ? 2 : rest <= 5 ? 5 : 10) * power;
+}
+
 /// 1, 2 or 5 times a power of ten, so that about `n` fit into the range.
 double round_step(double range, int n) {
   const double rough = range / n;
@@ -62,6 +75,13 @@ void svg_canvas::path(const std::vector<plot_point>& points, std::string_view st
   for (const auto& [x, y] : points)
     d += (d.empty() ? "M" : "L") + px(x) + " " + px(y);
   out_ += "<path" + attribute("d", d + (closed ? "Z" : "")) + " " + std::string(style) + "/>\n";
+}
+
+void svg_canvas::heading(double width, double y, const std::string& words) {
+  // A bold letter is about 0.6 of its size wide.
+  const double size =
+      std::clamp(width / (0.62 * static_cast<double>(std::max<std::size_t>(words.size(), 1))), 8.0, 15.0);
+  text({width / 2, y}, words, text_anchor::middle, "font-weight=\"bold\" font-size=\"" + px(size) + "\"");
 }
 
 void svg_canvas::box(plot_point corner, double width, double height, std::string_view style) {
@@ -117,8 +137,8 @@ plot_scale::plot_scale(double least, double most, double from_px, double to_px, 
     : least_(least), most_(most), from_px_(from_px), to_px_(to_px), logarithmic_(logarithmic) {
   if (logarithmic_) {
     if (!exact) {
-      least_ = std::pow(10.0, std::floor(std::log10(least)));
-      most_ = std::pow(10.0, std::ceil(std::log10(most)));
+      least_ = round_down(least);
+      most_ = round_up(most);
     }
     if (most_ <= least_) most_ = 10 * least_;
     const double first = std::floor(std::log10(least_));

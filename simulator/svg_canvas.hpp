@@ -19,6 +19,8 @@ class svg_canvas {
   void path(const std::vector<plot_point>& points, std::string_view style, bool closed = false);
   void box(plot_point corner, double width, double height, std::string_view style);
   void text(plot_point at, const std::string& words, text_anchor anchor, std::string_view style = "");
+  /// Bold, in the middle; smaller when it is long.
+  void heading(double width, double y, const std::string& words);
   /// Upwards, centred there.
   void text_upwards(plot_point at, const std::string& words);
   /// One of six shapes.

@@ -43,15 +43,25 @@ void assign(toml::table& table, std::string_view key, const toml::node& value) {
 
 }  // namespace
 
+std::uint32_t first_error::line_of(const toml::node* at, const std::string& field) const {
+  if (at != nullptr && at->source().begin.line > 0) return at->source().begin.line;
+  const auto* const found = original_ == nullptr ? nullptr : toml::at_path(*original_, field).node();
+  return found == nullptr ? 0 : found->source().begin.line;
+}
+
 void first_error::tell(const toml::node* at, const std::string& field, const std::string& what) {
   if (first_) return;
-  const auto line = at != nullptr ? at->source().begin.line : 0;
+  const auto line = line_of(at, field);
   first_ = make_error(errc::invalid_argument,
                       file_ + (line > 0 ? ":" + std::to_string(line) : "") + ": " + field + ": " + what + ".", field);
 }
 
 void first_error::tell(const std::string& field, const error& inner) {
-  if (!first_) first_ = make_error(errc::invalid_argument, file_ + ": " + field + ": " + inner.message, field);
+  if (first_) return;
+  const auto line = line_of(nullptr, field);
+  first_ =
+      make_error(errc::invalid_argument,
+                 file_ + (line > 0 ? ":" + std::to_string(line) : "") + ": " + field + ": " + inner.message, field);
 }
 
 const toml_section::layer* toml_section::find(std::string_view key) const {

@@ -25,7 +25,10 @@ namespace troupe::simulator {
 /// Keeps the first error that is told.
 class first_error {
  public:
-  explicit first_error(std::string file) : file_(std::move(file)) {}
+  /// `original`: where the line of a field is looked up when what was read is a copy, which has none; it has to outlive
+  /// this. nullptr: nowhere.
+  explicit first_error(std::string file, const toml::table* original = nullptr)
+      : file_(std::move(file)), original_(original) {}
   /// `at`: whose line is named, when it has one.
   void tell(const toml::node* at, const std::string& field, const std::string& what);
   /// One that has a message of its own; its field comes to lie within `field`.
@@ -34,7 +37,10 @@ class first_error {
   const error& get() const { return *first_; }
 
  private:
+  std::uint32_t line_of(const toml::node* at, const std::string& field) const;
+
   std::string file_;
+  const toml::table* original_;
   std::optional<error> first_;
 };
 

@@ -89,7 +89,7 @@ TEST_CASE("distributions go to one, on a logarithmic axis when they are wide", "
   CHECK(svg.find(">0.25<") != std::string::npos);
   const auto logarithmic = draw_distributions("Latency", "TTFT (s)", wide);
   CHECK(fault_in(logarithmic).empty());
-  for (const char* const tick : {">0.001<", ">0.01<", ">0.1<", ">1<", ">10<", ">100<"})
+  for (const char* const tick : {">0.001<", ">0.01<", ">0.1<", ">1<", ">10<"})
     CHECK(logarithmic.find(tick) != std::string::npos);
 }
 

@@ -299,6 +299,8 @@ TEST_CASE("what is wrong with a scenario is said with the path of the field", "[
       {whole + "[[run.compare]]\ndispatch = \"llumnix\"\n", "run.compare[0].label"},
       {whole + "[[run.compare]]\nlabel = \"a\"\n[[run.compare]]\nlabel = \"a\"\n", "run.compare[1].label"},
       {whole + "[[run.compare]]\nlabel = \"a\"\ndispatch = \"best\"\n", "run.compare[0].dispatch"},
+      {whole + "[cluster]\ndispatch = \"best\"\n[[run.compare]]\nlabel = \"a\"\ndispatch = \"llumnix\"\n",
+       "cluster.dispatch"},
       {whole + "[[run.compare]]\nlabel = \"a\"\nbacklogs = 1\n", "run.compare[0].backlogs"},
       {whole + "[[run.compare]]\nlabel = \"a\"\nset = { \"instances[7].count\" = 1 }\n",
        "run.compare[0].set.instances[7].count"},
@@ -315,7 +317,9 @@ TEST_CASE("what is wrong with a scenario is said with the path of the field", "[
 }
 
 TEST_CASE("an error names the line", "[scenario]") {
-  CHECK(parse("\n" + with_instance("blocks = 0")).error().message.find("it.toml:4: instances[0].blocks: 0 is no") == 0);
+  const std::string wrong = "\n" + with_instance("blocks = 0"), place = "it.toml:4: instances[0].blocks: 0 is no";
+  CHECK(parse(wrong).error().message.starts_with(place));
+  CHECK(parse(wrong + "[run]\nsweep = { key = \"rate\", values = [1] }\n").error().message.starts_with(place));
 }
 
 TEST_CASE("a trace begins elsewhere for each seed and comes at the rate that is asked for", "[scenario]") {
