@@ -96,6 +96,15 @@ result<std::string> cluster_client::drain(const std::string& node) {
   return implementation_->command(implementation_->ask<command_done>(implementation_->registry, drain_node{node}));
 }
 
+result<policies_status> cluster_client::policies() {
+  return implementation_->ask<policies_status>(implementation_->scheduler, ask_policies{});
+}
+
+result<std::string> cluster_client::set_policy(const std::string& kind, const std::string& name) {
+  return implementation_->command(
+      implementation_->ask<command_done>(implementation_->scheduler, troupe::set_policy{kind, name}));
+}
+
 result<std::string> cluster_client::stop(const std::string& node) {
   return implementation_->command(implementation_->ask<command_done>(implementation_->registry, stop_node{node}));
 }

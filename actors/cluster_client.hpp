@@ -1,5 +1,5 @@
-// An operator's connection to a cluster: what `troupe status`, `top`, `drain`, `migrate` and `down` speak through. No
-// CAF in this header.
+// An operator's connection to a cluster: what `troupe status`, `top`, `drain`, `migrate`, `policy` and `down` speak
+// through. No CAF in this header.
 #pragma once
 
 #include "actors/cluster_options.hpp"
@@ -35,6 +35,9 @@ class cluster_client {
   result<std::string> drain(const std::string& node);
   /// Moves a running request to a node. Errors: not_found (no such request, no such node).
   result<std::string> migrate(request_id request, const std::string& node);
+  result<policies_status> policies();
+  /// Another policy from now on. Errors: not_found (no such kind or name, with those there are).
+  result<std::string> set_policy(const std::string& kind, const std::string& name);
   /// Ends a node, or the whole cluster when the name is empty.
   result<std::string> stop(const std::string& node);
 

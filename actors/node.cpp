@@ -17,6 +17,8 @@
 #include "runtime/tokenizer/tokenizer.hpp"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -52,6 +54,36 @@ result<std::shared_ptr<registry_store>> open_store(const std::string& where, con
   return store;
 }
 
+// Nodes that are started beside the head have joined by then.
+constexpr std::chrono::milliseconds first_look{3000};
+
+/// Which node has which number: the scheduler knows workers by number, operators and sources of workers by name.
+class member_names {
+ public:
+  void open(caf::actor registry) {
+    std::lock_guard lock(mutex_);
+    registry_ = std::move(registry);
+  }
+  void add(const member_info& of) {
+    std::lock_guard lock(mutex_);
+    names_[of.number] = of.name;
+  }
+  std::string name_of(worker_id worker) const {
+    std::lock_guard lock(mutex_);
+    const auto found = names_.find(worker.value);
+    return found == names_.end() ? std::string() : found->second;
+  }
+  void tell_registry(stop_node stop) const {
+    std::lock_guard lock(mutex_);
+    if (registry_) caf::anon_send(registry_, std::move(stop));
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  caf::actor registry_;
+  std::map<std::uint32_t, std::string> names_;
+};
+
 }  // namespace
 
 struct node::implementation {
@@ -65,12 +97,40 @@ struct node::implementation {
   caf::actor scheduler, gateway, supervisor, registry;
   std::shared_ptr<gateway_service> service;
   std::shared_ptr<signal_box<bool>> stopped = std::make_shared<signal_box<bool>>();
+  std::shared_ptr<member_names> members = std::make_shared<member_names>();
+
+  scheduler_config make_scheduler_config(std::shared_ptr<const policies::dispatch_policy> dispatch) const {
+    scheduler_config config{.dispatch = std::move(dispatch), .queue_capacity = options.max_queue, .metrics = figures};
+    config.dispatching = options.dispatching;
+    config.local_order = options.scheduler;
+    config.backlog_as_suits = options.worker_backlog == 0;
+    if (options.worker_backlog != 0) config.worker_backlog = options.worker_backlog;
+    config.rescheduling_later = options.reschedule;
+    config.rescheduling_later.headroom = options.dispatching.headroom;
+    if (options.rescheduling == "llumnix") config.rescheduling = config.rescheduling_later;
+    config.lengths = std::make_shared<policies::length_histogram>();  // of the scheduler's thread alone
+    config.tenant_weights = options.tenant_weights;
+    if (options.scaling.max_workers == 0) return config;
+    config.scaling = options.scaling;
+    config.scale_every = options.scale_every;
+    config.scale_after = std::max(std::chrono::milliseconds(0), first_look - options.scale_every);
+    config.start_worker = options.source.start;
+    config.may_stop = [members = members, owns = options.source.owns](worker_id worker) {
+      const auto name = members->name_of(worker);
+      return owns && !name.empty() && owns(name);
+    };
+    config.stop_worker = [members = members, stop = options.source.stop](worker_id worker) {
+      const auto name = members->name_of(worker);
+      if (name.empty()) return;
+      members->tell_registry(stop_node{name});
+      if (stop) stop(name);
+    };
+    return config;
+  }
 
   void spawn_cast(std::shared_ptr<const policies::dispatch_policy> dispatch) {
     auto& system = cast->system();
-    scheduler = system.spawn(
-        scheduler_actor,
-        scheduler_config{.dispatch = std::move(dispatch), .queue_capacity = options.max_queue, .metrics = figures});
+    scheduler = system.spawn(scheduler_actor, make_scheduler_config(std::move(dispatch)));
     const auto board = std::make_shared<status_board>();
     gateway = system.spawn(gateway_actor, gateway_config{scheduler, board, figures});
     service = std::make_shared<gateway_service>(gateway, board);
@@ -83,6 +143,7 @@ struct node::implementation {
     supervising.make_driver = [engines = engines](worker_id worker, engine_driver::listener report) {
       return engines->make_driver(worker, std::move(report));
     };
+    supervising.batching = options.batching;
     if (cast->bridge() != nullptr) supervising.bulk = make_bulk_port(*cast->bridge());
     supervising.on_restart = [figures = figures] { figures->count_worker_restart(); };
     supervisor = cast->system().spawn(supervisor_actor, supervising);
@@ -100,7 +161,9 @@ struct node::implementation {
       return std::vector<std::byte>(id.bytes.begin(), id.bytes.end());
     };
     config.stop_head = [stopped = stopped] { stopped->put(true); };
+    config.on_joined = [members = members](const member_info& of) { members->add(of); };
     registry = cast->system().spawn<caf::detached>(registry_actor, config);  // its store blocks
+    members->open(registry);
     cast->bridge()->publish("registry", registry);
     cast->bridge()->publish("scheduler", scheduler);
     return {};
@@ -118,6 +181,7 @@ struct node::implementation {
 
   ~implementation() {
     if (!cast) return;
+    members->open(nullptr);
     for (const auto& actor : {supervisor, gateway, registry, scheduler})
       if (actor) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     service.reset();
@@ -132,7 +196,7 @@ node::~node() = default;
 result<std::unique_ptr<node>> node::start(const node_options& options) {
   auto made = std::make_unique<implementation>();
   made->options = options;
-  auto dispatch = policies::make_dispatch_policy(options.dispatch);
+  auto dispatch = policies::make_dispatch_policy(options.dispatch, options.dispatching);
   if (!dispatch) return dispatch.error();
   auto engines = engine_factory::load(options);
   if (!engines) return engines.error();

@@ -5,9 +5,13 @@
 #include "actors/cluster_options.hpp"
 #include "actors/worker/worker_options.hpp"
 #include "base/generation_service.hpp"
+#include "policies/dispatch.hpp"
+#include "policies/llumnix_rescheduling.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,13 +23,28 @@ class metrics;
 class tokenizer;
 class vocabulary_grammars;
 
+/// Who has further worker nodes when the scheduler wants them. Called by actors: returns at once, from any thread.
+struct worker_source {
+  std::function<void()> start;                        // one more node; it joins by itself
+  std::function<void(const std::string& name)> stop;  // a node that was told to stop: see to it that it does
+  std::function<bool(const std::string& name)> owns;  // whether it was started here; others are never stopped
+};
+
 struct node_options : worker_options {
-  std::string dispatch = "least_loaded";  // global order
-  std::uint32_t max_queue = 1024;         // requests waiting for a worker
-  std::string chat_template;              // source text; empty: the model's own
-  std::string metrics_model_name;         // the label of metrics under vLLM's names; empty: the model's own
-  bool local_worker = true;               // false: all workers are other nodes
-  cluster_options cluster;                // with an address to listen on, other nodes may join
+  std::string dispatch = "least_loaded";      // global order
+  policies::dispatch_settings dispatching{};  // its constants; `headroom` is that of rescheduling and scaling, too
+  std::uint32_t worker_backlog = 0;           // requests a worker holds beyond what it runs; 0: as suits the policies
+  std::string rescheduling = "none";          // or llumnix
+  policies::rescheduling_settings reschedule{};
+  std::map<std::string, double> tenant_weights;
+  policies::scaling_settings scaling{.max_workers = 0};  // max_workers 0: as many workers as there are
+  std::chrono::milliseconds scale_every{10'000};
+  worker_source source{};          // for scaling
+  std::uint32_t max_queue = 1024;  // requests waiting for a worker
+  std::string chat_template;       // source text; empty: the model's own
+  std::string metrics_model_name;  // the label of metrics under vLLM's names; empty: the model's own
+  bool local_worker = true;        // false: all workers are other nodes
+  cluster_options cluster;         // with an address to listen on, other nodes may join
 };
 
 class node {

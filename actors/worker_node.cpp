@@ -46,14 +46,15 @@ struct worker_node::implementation {
       });
     };
     config.start_workers = [engines = engines, roles = introduction.roles, bulk = make_bulk_port(*bridge),
-                            stages = options.worker.relocation_stages](caf::local_actor* parent, worker_id id,
-                                                                       const caf::actor& scheduler) {
+                            stages = options.worker.relocation_stages, batching = options.worker.batching](
+                               caf::local_actor* parent, worker_id id, const caf::actor& scheduler) {
       supervisor_config supervising;
       supervising.scheduler = scheduler;
       supervising.first_worker = id;
       supervising.roles = roles;
       supervising.bulk = bulk;
       supervising.relocation_stages = stages;
+      supervising.batching = batching;
       supervising.make_driver = [engines](worker_id worker, engine_driver::listener report) {
         return engines->make_driver(worker, std::move(report));
       };

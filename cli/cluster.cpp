@@ -1,5 +1,6 @@
 // An operator's verbs: troupe status, top, drain, down, secret.
 #include "actors/cluster_client.hpp"
+#include "cli/cluster_connection.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/verbs.hpp"
 #include "transport/security/cluster_secret.hpp"
@@ -21,7 +22,6 @@ namespace {
 
 struct cluster_arguments {
   cluster_options options;
-  std::string secret_file;
   std::string node;
   std::uint64_t request = 0;
   std::string file;
@@ -29,13 +29,6 @@ struct cluster_arguments {
   double interval_s = 1;
   std::uint32_t rounds = 0;
 };
-
-void add_connection(CLI::App& verb, cluster_arguments& arguments) {
-  arguments.options.join = "127.0.0.1:7100";
-  verb.add_option("--join", arguments.options.join, "HOST:PORT of the cluster's head.")->capture_default_str();
-  verb.add_option("--cluster-name", arguments.options.name, "The cluster's name.")->capture_default_str();
-  verb.add_option("--cluster-secret-file", arguments.options.secret_file, "The secret that the cluster's nodes share.");
-}
 
 result<std::unique_ptr<cluster_client>> connect(const cluster_arguments& arguments) {
   return cluster_client::connect(arguments.options);
@@ -143,32 +136,39 @@ int migrate_request_to_node(const cluster_arguments& arguments) {
 
 }  // namespace
 
+void add_connection(CLI::App& verb, cluster_options& options) {
+  options.join = "127.0.0.1:7100";
+  verb.add_option("--join", options.join, "HOST:PORT of the cluster's head.")->capture_default_str();
+  verb.add_option("--cluster-name", options.name, "The cluster's name.")->capture_default_str();
+  verb.add_option("--cluster-secret-file", options.secret_file, "The secret that the cluster's nodes share.");
+}
+
 void add_cluster_verbs(CLI::App& app, int& exit_code) {
   const auto arguments = std::make_shared<cluster_arguments>();
   auto* status = app.add_subcommand("status", "Show a cluster's nodes and their load.");
-  add_connection(*status, *arguments);
+  add_connection(*status, arguments->options);
   status->add_flag("--json", arguments->json, "As JSON.");
   status->callback([=, &exit_code] { exit_code = show_status(*arguments); });
 
   auto* top = app.add_subcommand("top", "Show a cluster's nodes and their load again and again.");
-  add_connection(*top, *arguments);
+  add_connection(*top, arguments->options);
   top->add_option("--interval", arguments->interval_s, "Seconds between looks.")->check(CLI::Range(0.1, 3600.0));
   top->add_option("--rounds", arguments->rounds, "Looks; 0: until interrupted.");
   top->callback([=, &exit_code] { exit_code = show_top(*arguments); });
 
   auto* drain = app.add_subcommand("drain", "Let a node take no more requests.");
-  add_connection(*drain, *arguments);
+  add_connection(*drain, arguments->options);
   drain->add_option("NODE", arguments->node, "Its name, as `troupe status` shows it.")->required();
   drain->callback([=, &exit_code] { exit_code = tell(*arguments, &cluster_client::drain); });
 
   auto* migrate = app.add_subcommand("migrate", "Move a running request to another node; its stream goes on.");
-  add_connection(*migrate, *arguments);
+  add_connection(*migrate, arguments->options);
   migrate->add_option("REQUEST", arguments->request, "Its number, as `troupe status --json` shows it.")->required();
   migrate->add_option("NODE", arguments->node, "Where to.")->required();
   migrate->callback([=, &exit_code] { exit_code = migrate_request_to_node(*arguments); });
 
   auto* down = app.add_subcommand("down", "Stop a node, or the whole cluster.");
-  add_connection(*down, *arguments);
+  add_connection(*down, arguments->options);
   down->add_option("NODE", arguments->node, "Its name; without one, all nodes and the head.");
   down->callback([=, &exit_code] { exit_code = tell(*arguments, &cluster_client::stop); });
 

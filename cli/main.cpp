@@ -2,6 +2,7 @@
 #include "base/failpoint.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/settings.hpp"
+#include "cli/tether.hpp"
 #include "cli/verbs.hpp"
 
 #include <cstdlib>
@@ -33,6 +34,7 @@ void name_variables(CLI::App& app) {
 
 int main(int argc, char** argv) {
   using namespace troupe::cli;
+  if (argc > 1 && std::string(argv[1]) == tether_verb) return run_tethered(argc, argv);
   CLI::App app("Troupe: a distributed actor runtime for latency-bound inference.", "troupe");
   app.require_subcommand(1);
   app.footer("troupe VERB --help tells more of each.");
@@ -41,6 +43,8 @@ int main(int argc, char** argv) {
   add_node_verb(app, exit_code);
   add_up_verb(app, exit_code);
   add_cluster_verbs(app, exit_code);
+  add_policy_verb(app, exit_code);
+  add_place_verb(app, exit_code);
   add_run_verb(app, exit_code);
   add_chat_verb(app, exit_code);
   add_model_verb(app, exit_code);

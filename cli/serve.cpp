@@ -8,6 +8,7 @@
 #include "cli/status_line.hpp"
 #include "cli/stop_signals.hpp"
 #include "cli/verbs.hpp"
+#include "cli/worker_launcher.hpp"
 #include "runtime/embedding/embedding_worker.hpp"
 #include "runtime/http/server.hpp"
 #include "runtime/observe/log.hpp"
@@ -18,11 +19,15 @@
 #include "runtime/store/model_store.hpp"
 #include "transport/address.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 
@@ -47,7 +52,39 @@ result<serve_options> read_options(const serve_arguments& arguments) {
                           " would let everybody on the network in. Give clients a key with "
                           "--api-key or --api-key-file, or listen on 127.0.0.1.",
                       "host");
+  if (options->node.scaling.max_workers > 0 && options->node.cluster.listen.empty())
+    return make_error(errc::invalid_argument,
+                      "Further workers need an address to join: give --cluster-listen HOST:PORT.", "max-workers");
   return options;
+}
+
+/// Of the settings for scaling; nullptr when there are none.
+result<std::unique_ptr<worker_launcher>> make_launcher(const serve_arguments& arguments, const serve_options& options) {
+  if (options.node.scaling.max_workers == 0) return std::unique_ptr<worker_launcher>();
+  launcher_settings settings;
+  settings.launch.program = std::filesystem::read_symlink("/proc/self/exe");
+  settings.launch.model = options.model;
+  constexpr std::string_view told_apart[] = {"model",   "cluster-listen", "join",     "roles",
+                                             "threads", "node-name",      "log-file", "cluster-state-file"};
+  settings.launch.shared_flags = say_again(arguments.flags, arguments.file, told_apart);
+  settings.launch.threads = options.node.threads;
+  settings.launch.ssh = split_words(options.scale_ssh);
+  settings.launch.processors = std::max(1u, std::thread::hardware_concurrency());
+  settings.share = options.node.scaling.max_workers;
+  settings.hook = options.scale_hook;
+  settings.log_file = options.log_file;
+  if (!options.scale_hostfile.empty()) {
+    std::ifstream in(options.scale_hostfile);
+    if (!in)
+      return make_error(errc::invalid_argument, "Cannot read the host file '" + options.scale_hostfile + "'.",
+                        "scale-hostfile");
+    std::stringstream all;
+    all << in.rdbuf();
+    auto hosts = parse_hostfile(all.str(), options.scale_hostfile);
+    if (!hosts) return hosts.error();
+    settings.hosts = *std::move(hosts);
+  }
+  return std::make_unique<worker_launcher>(std::move(settings));
 }
 
 /// Of the setting embedding-model; without it the names are empty and the service null.
@@ -120,8 +157,16 @@ int serve(const serve_arguments& arguments) {
   if (!options->served_model_names.empty()) options->node.metrics_model_name = options->served_model_names.front();
   const sigset_t stop_signals = block_stop_signals();
 
+  // Ends after the node, whose scheduler speaks to it.
+  const auto launcher = make_launcher(arguments, *options);
+  if (!launcher) return fail_to_start(launcher.error());
+  if (auto* const of = launcher->get())
+    options->node.source = {.start = [of] { of->start(); },
+                            .stop = [of](const std::string& name) { of->stop(name); },
+                            .owns = [of](const std::string& name) { return of->owns(name); }};
   auto running = node::start(options->node);
   if (!running) return fail_to_start(running.error());
+  if (*launcher) (*launcher)->open((*running)->cluster_address());
   openai::endpoint_options endpoint_options;
   endpoint_options.api_keys = options->api_keys;
   endpoint_options.allowed_origins = options->allowed_origins;

@@ -1,5 +1,8 @@
 #include "cli/settings.hpp"
 
+#include "policies/batching.hpp"
+#include "policies/dispatch.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -22,6 +25,12 @@ std::vector<std::string> split_list(const std::string& text) {
   return items;
 }
 
+/// As few digits as tell it from all others.
+std::string shortest(double value) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+}
+
 template <class Number>
 result<> parse_number(const std::string& text, Number& out, Number low, Number high) {
   Number value{};
@@ -30,6 +39,31 @@ result<> parse_number(const std::string& text, Number& out, Number low, Number h
     return make_error(errc::invalid_argument, "'" + text + "' is not a whole number from " + std::to_string(low) +
                                                   " to " + std::to_string(high) + ".");
   out = value;
+  return {};
+}
+
+result<> parse_decimal(const std::string& text, double& out, double low, double high) {
+  double value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high))
+    return make_error(errc::invalid_argument,
+                      "'" + text + "' is not a number from " + shortest(low) + " to " + shortest(high) + ".");
+  out = value;
+  return {};
+}
+
+/// "a=2,b=0.5"
+result<> parse_weights(const std::string& text, std::map<std::string, double>& weights) {
+  for (const auto& item : split_list(text)) {
+    const auto equals = item.rfind('=');
+    if (equals == std::string::npos || equals == 0)
+      return make_error(errc::invalid_argument, "'" + item + "' is no TENANT=WEIGHT.");
+    double weight = 0;
+    if (auto parsed = parse_decimal(item.substr(equals + 1), weight, 0.001, 1000); !parsed)
+      return make_error(errc::invalid_argument, "'" + item + "': " + parsed.error().message);
+    if (!weights.emplace(item.substr(0, equals), weight).second)
+      return make_error(errc::invalid_argument, "'" + item.substr(0, equals) + "' has a weight already.");
+  }
   return {};
 }
 
@@ -147,11 +181,74 @@ constexpr setting settings[] = {
      "Tokens of an answer guessed ahead from what its prompt and itself said before, where that pays; "
      "the answer is the same. 0: none.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.num_speculative_tokens, 0, 32); }},
-    {"scheduler", "", "scheduler", "policy", setting_kind::text, "fcfs", "Local order in a worker: fcfs.",
-     [](options& o, text v) -> result<> { return o.node.scheduler = v, result<>{}; }},
+    {"max-running-seqs", "", "worker", "max_running_seqs", setting_kind::number, "0",
+     "Sequences computed in one step, where that is less than max-num-seqs; 0: the same. With jitserve the others keep "
+     "their place in memory.",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_running_seqs, 0, 4096); }},
+    {"scheduler", "", "scheduler", "policy", setting_kind::text, "fcfs",
+     "Local order in a worker: fcfs, prefill_first, sjf, edf, urgency, las or jitserve (`troupe policy list`).",
+     [](options& o, text v) -> result<> {
+       if (auto policy = policies::make_batching_policy(v); !policy) return policy.error();
+       o.node.scheduler = v;
+       return {};
+     }},
+    {"length-quantile", "", "scheduler", "length_quantile", setting_kind::number, "0.5",
+     "How cautiously a worker predicts answers' lengths: 0.9 is at most so long in nine of ten.",
+     [](options& o, text v) { return parse_decimal(v, o.node.length_quantile, 0.01, 0.99); }},
     {"dispatch", "", "scheduler", "dispatch", setting_kind::text, "least_loaded",
-     "Choice of worker: least_loaded or round_robin.",
-     [](options& o, text v) -> result<> { return o.node.dispatch = v, result<>{}; }},
+     "Choice of worker: least_loaded, round_robin, least_memory, prefix_aware, llumnix or hexgen_text2sql.",
+     [](options& o, text v) -> result<> {
+       if (auto policy = policies::make_dispatch_policy(v); !policy) return policy.error();
+       o.node.dispatch = v;
+       return {};
+     }},
+    {"dispatch-alpha", "", "scheduler", "dispatch_alpha", setting_kind::number, "0.2",
+     "Of hexgen_text2sql: 1 looks at a worker's speed alone, 0 at its load alone.",
+     [](options& o, text v) { return parse_decimal(v, o.node.dispatching.alpha, 0, 1); }},
+    {"priority-headroom", "", "scheduler", "priority_headroom", setting_kind::number, "0",
+     "Of llumnix: KV blocks kept free beside a worker's urgent requests (those of a priority below 0).",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.dispatching.headroom, 0, 1u << 20); }},
+    {"worker-backlog", "", "scheduler", "worker_backlog", setting_kind::number, "0",
+     "Requests a worker holds beyond those it runs; 0: what suits the policy, 256 for those that look ahead, else 16.",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.worker_backlog, 0, 4096); }},
+    {"rescheduling", "", "scheduler", "rescheduling", setting_kind::text, "none",
+     "Who gives running requests away to other workers: none or llumnix.",
+     [](options& o, text v) {
+       return parse_choice(v, o.node.rescheduling, {"none", "llumnix"});
+     }},
+    {"migrate-below", "", "scheduler", "migrate_below", setting_kind::number, "3",
+     "Of llumnix: workers of a freeness below give requests away (free KV blocks for each running request).",
+     [](options& o, text v) { return parse_decimal(v, o.node.reschedule.migrate_below, -1e6, 1e6); }},
+    {"migrate-above", "", "scheduler", "migrate_above", setting_kind::number, "3",
+     "Of llumnix: workers of a freeness above take them.",
+     [](options& o, text v) { return parse_decimal(v, o.node.reschedule.migrate_above, -1e6, 1e6); }},
+    {"tenant-weights", "", "scheduler", "tenant_weights", setting_kind::list, "",
+     "What share of the queue a tenant has, as TENANT=WEIGHT, separated by commas. Not set: all alike, 1.",
+     [](options& o, text v) { return parse_weights(v, o.node.tenant_weights); }},
+    {"min-workers", "", "scaling", "min_workers", setting_kind::number, "1",
+     "Workers that are there however little there is to do; with max-workers.",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.scaling.min_workers, 1, 1024); }},
+    {"max-workers", "", "scaling", "max_workers", setting_kind::number, "0",
+     "The head starts and stops further workers, up to so many in all; 0: it does not.",
+     [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.scaling.max_workers, 0, 1024); }},
+    {"scale-up-below", "", "scaling", "up_below", setting_kind::number, "10",
+     "One worker more at a mean freeness below this (free KV blocks for each running request).",
+     [](options& o, text v) { return parse_decimal(v, o.node.scaling.scale_up_below, -1e6, 1e6); }},
+    {"scale-down-above", "", "scaling", "down_above", setting_kind::number, "60", "One worker less above this.",
+     [](options& o, text v) { return parse_decimal(v, o.node.scaling.scale_down_above, -1e6, 1e6); }},
+    {"scale-every-ms", "", "scaling", "every_ms", setting_kind::number, "10000",
+     "Milliseconds between looks at whether a worker more or less is wanted.",
+     [](options& o, text v) { return parse_milliseconds(v, o.node.scale_every); }},
+    {"scale-hostfile", "", "scaling", "hostfile", setting_kind::text, "",
+     "Hosts for further workers, as `troupe up --hostfile` has them. Not set: this machine.",
+     [](options& o, text v) -> result<> { return o.scale_hostfile = v, result<>{}; }},
+    {"scale-ssh", "", "scaling", "ssh", setting_kind::text, "ssh",
+     "The command that starts a process on another host, with its options.",
+     [](options& o, text v) -> result<> { return o.scale_ssh = v, result<>{}; }},
+    {"scale-hook", "", "scaling", "hook", setting_kind::text, "",
+     "A command that starts and stops further workers instead: it is called with `up NAME` and `down NAME`, and finds "
+     "what the node must know in TROUPE_JOIN and TROUPE_NODE_NAME.",
+     [](options& o, text v) -> result<> { return o.scale_hook = v, result<>{}; }},
     {"max-queue", "", "limits", "queue", setting_kind::number, "1024",
      "Requests waiting for a worker; more are answered 429.",
      [](options& o, text v) { return parse_number<std::uint32_t>(v, o.node.max_queue, 1, 1u << 20); }},
@@ -265,6 +362,7 @@ std::string known_keys(std::string_view section) {
 result<std::string> text_of(const toml::node& node) {
   if (const auto* string = node.as_string()) return string->get();
   if (const auto* integer = node.as_integer()) return std::to_string(integer->get());
+  if (const auto* decimal = node.as_floating_point()) return shortest(decimal->get());
   if (const auto* boolean = node.as_boolean()) return std::string(boolean->get() ? "true" : "false");
   if (const auto* array = node.as_array()) {
     std::string joined;
@@ -275,7 +373,7 @@ result<std::string> text_of(const toml::node& node) {
     }
     return joined;
   }
-  return make_error(errc::invalid_argument, "a value is a text, a whole number, true, false or a list of them");
+  return make_error(errc::invalid_argument, "a value is a text, a number, true, false or a list of them");
 }
 
 error configuration_error(const std::filesystem::path& file, const toml::source_region& at, std::string message) {
@@ -293,7 +391,7 @@ result<> read_file(const std::filesystem::path& file, std::map<std::string, sett
     return configuration_error(file, e.source(), std::string(e.description()));
   }
   for (const auto& [section, content] : root) {
-    if (section == "node") continue;  // [[node]] tables are of `troupe up` (launch_plan.hpp)
+    if (section == "node" || section == "plan") continue;  // of `troupe up` (launch_plan.hpp) and `troupe place`
     const auto* table = content.as_table();
     if (table == nullptr)
       return configuration_error(file, content.source(),
@@ -309,6 +407,26 @@ result<> read_file(const std::filesystem::path& file, std::map<std::string, sett
       values[std::string(s->flag)] = {*value, setting_source::file};
     }
   }
+  return {};
+}
+
+result<> check_together(const node_options& node) {
+  const auto refuse = [](const char* flag, const std::string& why) {
+    return make_error(errc::invalid_argument, "--" + std::string(flag) + ": " + why, flag);
+  };
+  if (node.max_running_seqs > node.max_num_seqs)
+    return refuse("max-running-seqs",
+                  "no more sequences run than --max-num-seqs has room for, " + std::to_string(node.max_num_seqs) + ".");
+  if (node.reschedule.migrate_below > node.reschedule.migrate_above)
+    return refuse("migrate-below",
+                  "a worker that takes requests must not be one that gives them away; "
+                  "--migrate-above is at least as high.");
+  const auto& scaling = node.scaling;
+  if (scaling.max_workers == 0) return {};
+  if (scaling.min_workers > scaling.max_workers)
+    return refuse("min-workers", "that is more than --max-workers, " + std::to_string(scaling.max_workers) + ".");
+  if (scaling.scale_up_below >= scaling.scale_down_above)
+    return refuse("scale-up-below", "workers would come and go; --scale-down-above is higher.");
   return {};
 }
 
@@ -397,6 +515,7 @@ result<serve_options> make_serve_options(const std::map<std::string, setting_val
                         std::string(s.flag));
     }
   }
+  if (auto checked = check_together(made.node); !checked) return checked.error();
   return made;
 }
 

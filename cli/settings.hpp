@@ -36,6 +36,9 @@ struct serve_options {
   std::string log_format = "text";
   std::string log_file;
   bool insecure_bind = false;
+  std::string scale_hostfile;  // of workers that the head starts; empty: here
+  std::string scale_ssh = "ssh";
+  std::string scale_hook;
 };
 
 enum class setting_kind : unsigned char { text, list, number, flag };

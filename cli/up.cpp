@@ -15,7 +15,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -59,27 +58,6 @@ result<std::vector<launch_host>> find_hosts(const up_arguments& arguments) {
   }
   return make_error(errc::invalid_argument,
                     "Say which workers to start: --local N, --hostfile FILE or -f cluster.toml with [[node]] tables.");
-}
-
-std::vector<std::string> split_words(const std::string& text) {
-  std::istringstream words(text);
-  return {std::istream_iterator<std::string>(words), {}};
-}
-
-/// What was said on the command line, said again; less what each process is told by itself.
-std::vector<std::string> shared_flags(const up_arguments& arguments) {
-  std::vector<std::string> words;
-  if (!arguments.file.empty()) words.insert(words.end(), {"--config", arguments.file});
-  for (const auto& [flag, value] : arguments.flags.all()) {
-    constexpr std::string_view told_apart[] = {"model", "cluster-listen", "join", "roles", "node-name", "threads"};
-    if (std::ranges::find(told_apart, flag) != std::end(told_apart)) continue;
-    const auto known = std::ranges::find(all_settings(), std::string_view(flag), &setting::flag);
-    if (known->kind == setting_kind::flag)
-      words.push_back((value == "true" ? "--" : "--no-") + flag);
-    else
-      words.insert(words.end(), {"--" + flag, value});
-  }
-  return words;
 }
 
 class cluster_processes {
@@ -181,6 +159,7 @@ int run_up(const up_arguments& arguments) {
   if (!options) return fail(options.error()), exit_configuration;
   auto hosts = find_hosts(arguments);
   if (!hosts) return fail(hosts.error()), exit_configuration;
+  if (auto startable = check_startable(*hosts); !startable) return fail(startable.error()), exit_configuration;
   if (auto opened = open_log(*options); !opened) return fail(opened.error());
   const auto path = resolve_model(options->model);
   if (!path) return fail(path.error());
@@ -189,7 +168,8 @@ int run_up(const up_arguments& arguments) {
   settings.program = std::filesystem::read_symlink("/proc/self/exe");
   settings.model = options->model;
   settings.head_address = options->node.cluster.listen.empty() ? default_head : options->node.cluster.listen;
-  settings.shared_flags = shared_flags(arguments);
+  constexpr std::string_view told_apart[] = {"model", "cluster-listen", "join", "roles", "node-name", "threads"};
+  settings.shared_flags = say_again(arguments.flags, arguments.file, told_apart);
   settings.threads = options->node.threads;
   settings.ssh = split_words(arguments.ssh);
   settings.processors = std::max(1u, std::thread::hardware_concurrency());

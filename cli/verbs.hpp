@@ -17,6 +17,8 @@ void add_embed_verb(CLI::App& app, int& exit_code);
 void add_eval_verb(CLI::App& app, int& exit_code);
 void add_model_verb(CLI::App& app, int& exit_code);
 void add_node_verb(CLI::App& app, int& exit_code);
+void add_place_verb(CLI::App& app, int& exit_code);
+void add_policy_verb(CLI::App& app, int& exit_code);
 void add_run_verb(CLI::App& app, int& exit_code);
 void add_serve_verb(CLI::App& app, int& exit_code);
 void add_simulate_verb(CLI::App& app, int& exit_code);

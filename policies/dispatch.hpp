@@ -35,6 +35,7 @@ struct dispatch_worker {
   double work_s = 0;                    // predicted work assigned and not ended, as if each request were alone there
   double work_ever_s = 0;               // the same since its start
   bool draining = false;
+  bool pinned = false;  // it is never stopped; for scaling
 };
 
 struct dispatch_request {

@@ -61,6 +61,7 @@ scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uin
     if (worker.draining) continue;
     sum += freeness(worker, headroom);
     ++n;
+    if (worker.pinned) continue;
     if (idlest == nullptr || std::tie(worker.requests, worker.id) < std::tie(idlest->requests, idlest->id))
       idlest = &worker;
   }
@@ -68,7 +69,7 @@ scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uin
   if (n == 0) return {};
   const double mean = sum / n;
   if (mean < settings.scale_up_below && starting == 0 && n < settings.max_workers) return {scaling_step::up, {}};
-  if (mean > settings.scale_down_above && starting == 0 && n > settings.min_workers)
+  if (mean > settings.scale_down_above && starting == 0 && n > settings.min_workers && idlest != nullptr)
     return {scaling_step::down, idlest->id};
   return {};
 }

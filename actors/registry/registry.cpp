@@ -110,6 +110,7 @@ void join(registry_pointer self, const registry_config& config, const join_clust
   at->second.handle = handle;
   if (record->drained) self->send(config.scheduler, drain_worker{worker_id{info.number}});
   if (joined) self->monitor(handle);
+  if (config.on_joined) config.on_joined(info);
   if (!failpoint("membership.joined")) self->send(handle, cluster_joined{info.number}, config.scheduler);
   log(log_level::info, "registry", "a node joined",
       {{"node", wish.name}, {"host", wish.host}, {"process", wish.process}, {"roles", roles_to_string(wish.roles)}});

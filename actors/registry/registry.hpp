@@ -24,7 +24,8 @@ struct registry_config {
   std::shared_ptr<registry_store> store;
   // The transport's id of the node an actor is on; empty without a transport.
   std::function<std::vector<std::byte>(const caf::actor&)> node_of;
-  std::function<void()> stop_head;  // on stop_node without a name, when all others are told
+  std::function<void()> stop_head;                         // on stop_node without a name, when all others are told
+  std::function<void(const member_info& of)> on_joined{};  // may be empty
   std::size_t max_members = 1024;
 };
 

@@ -69,10 +69,22 @@ void scale(scheduler_pointer self) {
   if (!state.config.scaling) return;
   self->delayed_send(self, state.config.scale_every, look_around{});
   stop_retired(state);
-  const auto loads = decoding_workers(state);
-  const auto decision = policies::plan_scaling(loads, state.starting, *state.config.scaling, headroom(state));
+  const auto now = self->clock().now();
+  if (state.starting > 0 && now >= state.starts_until) {
+    log(log_level::warning, "scheduler", "a worker that was asked for does not come", {{"workers", state.starting}});
+    state.starting = 0;
+  }
+  auto loads = decoding_workers(state);
+  for (auto& load : loads)
+    load.pinned = state.config.may_stop && !state.config.may_stop(load.id);
+  const auto silent = std::ranges::count_if(state.workers, [](const auto& worker) {
+    return !worker.second.has_reported() && worker.second.can(worker_role::decode);
+  });
+  const auto starting = state.starting + static_cast<std::uint32_t>(silent);
+  const auto decision = policies::plan_scaling(loads, starting, *state.config.scaling, headroom(state));
   if (decision.step == policies::scaling_step::up && state.config.start_worker) {
     ++state.starting;
+    state.starts_until = now + state.config.start_limit;
     log(log_level::info, "scheduler", "one more worker is asked for", {{"workers", loads.size()}});
     state.config.start_worker();
   } else if (decision.step == policies::scaling_step::down) {

@@ -3,6 +3,7 @@
 #include "actors/scheduler/request_books.hpp"
 #include "actors/scheduler/rescheduling.hpp"
 #include "policies/batching.hpp"
+#include "policies/catalogue.hpp"
 #include "runtime/observe/log.hpp"
 
 #include <algorithm>
@@ -154,9 +155,10 @@ void welcome(scheduler_pointer self, const worker_started& started, const caf::a
   if (self->state.workers.contains(started.worker)) lose_worker(self, started.worker);
   self->monitor(handle);
   auto& state = self->state;
-  state.starting -= std::min(1u, state.starting);
-  state.workers.emplace(started.worker,
-                        worker_books(started.worker, handle, started.roles, state.drained.contains(started.worker)));
+  const bool asked_for = !state.config.may_stop || state.config.may_stop(started.worker);
+  if (asked_for) state.starting -= std::min(1u, state.starting);
+  const bool drains = state.drained.contains(started.worker) || state.retiring.contains(started.worker);
+  state.workers.emplace(started.worker, worker_books(started.worker, handle, started.roles, drains));
   if (!state.local_order.empty()) self->send(handle, set_local_order{state.local_order});
   publish(self);
 }
@@ -171,9 +173,20 @@ workers_status describe(const scheduler_state& state) {
   return status;
 }
 
+std::string local_order(const scheduler_state& state) {
+  return state.local_order.empty() ? state.config.local_order : state.local_order;
+}
+
+/// Takes effect with each worker's next report.
+void suit_backlog(scheduler_state& state) {
+  if (!state.config.backlog_as_suits || !state.config.dispatch) return;
+  state.config.worker_backlog = policies::suitable_backlog(local_order(state), state.config.dispatch->name());
+}
+
 command_done set_local_orders(scheduler_pointer self, const std::string& name) {
   if (auto policy = policies::make_batching_policy(name); !policy) return {false, policy.error().message};
   self->state.local_order = name;
+  suit_backlog(self->state);
   for (const auto& [id, worker] : self->state.workers)
     self->send(worker.handle(), set_local_order{name});
   return {true, "Every worker's local order is " + name + " now."};
@@ -186,21 +199,22 @@ command_done change_policy(scheduler_pointer self, const set_policy& wish) {
     auto policy = policies::make_dispatch_policy(wish.name, config.dispatching);
     if (!policy) return {false, policy.error().message};
     config.dispatch = *std::move(policy);
+    suit_backlog(self->state);
     dispatch(self);
     return {true, "Requests are dispatched by " + wish.name + " now."};
   }
   if (wish.kind != "rescheduling")
-    return {false, "There is no kind of policy '" + wish.kind + "'; there are: dispatch, scheduler, rescheduling."};
+    return {false, "No policy of the kind '" + wish.kind +
+                       "' can be set while a cluster runs; there are: dispatch, scheduler, rescheduling."};
   if (wish.name != "llumnix" && wish.name != "none")
     return {false, "unknown rescheduling policy '" + wish.name + "'; there are: llumnix, none."};
-  config.rescheduling = wish.name == "none"
-                            ? std::nullopt
-                            : std::optional(config.rescheduling.value_or(policies::rescheduling_settings{}));
+  config.rescheduling =
+      wish.name == "none" ? std::nullopt : std::optional(config.rescheduling.value_or(config.rescheduling_later));
   return {true, "Rescheduling is " + wish.name + " now."};
 }
 
 policies_status list_policies(const scheduler_state& state) {
-  return {std::string(state.config.dispatch->name()), state.local_order,
+  return {std::string(state.config.dispatch->name()), local_order(state),
           state.config.rescheduling ? "llumnix" : "none"};
 }
 
@@ -211,7 +225,9 @@ caf::behavior scheduler_actor(caf::stateful_actor<scheduler_state>* self, schedu
   state.config = std::move(config);
   for (const auto& [tenant, weight] : state.config.tenant_weights)
     state.shares.set_weight(tenant, weight);
-  if (state.config.scaling) self->delayed_send(self, state.config.scale_every, look_around{});
+  suit_backlog(state);
+  if (state.config.scaling)
+    self->delayed_send(self, state.config.scale_after + state.config.scale_every, look_around{});
   self->set_down_handler([self](const caf::down_msg& down) { take_down(self, down); });
   return {
       [=](submit_request& submitted) { submit(self, submitted, caf::actor_cast<caf::actor>(self->current_sender())); },

@@ -35,14 +35,20 @@ struct scheduler_config {
   std::size_t queue_capacity = 1024;          // requests that wait, the workers' backlogs included
   // Requests a worker holds beyond what its engine runs at once, so that a freed place is taken within the same step.
   std::uint32_t worker_backlog = 16;
+  bool backlog_as_suits = false;               // it goes with the policies instead, see policies/catalogue
+  std::string local_order{};                   // that workers are started with; empty: not known
   std::chrono::milliseconds drain_every{500};  // a worker that drains is asked again to give its requests away
   std::shared_ptr<troupe::metrics> metrics{};  // may be null
 
   std::optional<policies::rescheduling_settings> rescheduling{};  // nullopt: requests stay where they are
+  policies::rescheduling_settings rescheduling_later{};           // when it is set later
   std::chrono::milliseconds reschedule_every{100};
   std::optional<policies::scaling_settings> scaling{};  // nullopt: as many workers as there are
   std::chrono::milliseconds scale_every{10'000};
-  std::function<void()> start_worker{};                   // one more, somewhere: it will come by itself
+  std::chrono::milliseconds scale_after{0};       // longer before the first look: workers may be on their way already
+  std::chrono::milliseconds start_limit{60'000};  // a worker that was asked for is waited for so long
+  std::function<void()> start_worker{};           // one more, somewhere: it will come by itself
+  std::function<bool(worker_id worker)> may_stop{};       // empty: any may be stopped
   std::function<void(worker_id worker)> stop_worker{};    // it is empty
   std::shared_ptr<policies::length_predictor> lengths{};  // nullptr: answers are as long as they may be
   std::map<std::string, double> tenant_weights{};
@@ -94,6 +100,7 @@ struct scheduler_state {
   std::string local_order;       // of every worker; empty: as each was started
   std::set<worker_id> retiring;  // drained to be stopped
   std::uint32_t starting = 0;    // workers that were asked for
+  caf::actor_clock::time_point starts_until{};
   caf::actor_clock::time_point reschedules_again{};
 };
 

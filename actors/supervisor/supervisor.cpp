@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace troupe {
 namespace {
@@ -12,9 +13,10 @@ namespace {
 using supervisor_pointer = caf::stateful_actor<supervisor_state>*;
 
 void start(supervisor_pointer self, const supervisor_config& config, worker_id id) {
-  const auto handle =
-      self->spawn(worker_actor, worker_config{id, config.scheduler, config.make_driver, config.roles, config.bulk,
-                                              config.relocation_stages, config.relocation_part_bytes});
+  worker_config of{id,          config.scheduler,         config.make_driver,          config.roles,
+                   config.bulk, config.relocation_stages, config.relocation_part_bytes};
+  of.batching = config.batching;
+  const auto handle = self->spawn(worker_actor, std::move(of));
   self->state.children[id].handle = handle;
   self->monitor(handle);
 }

@@ -6,6 +6,7 @@
 #include "actors/messages.hpp"
 #include "actors/worker/bulk_port.hpp"
 #include "actors/worker/engine_driver.hpp"
+#include "policies/batching.hpp"
 
 #include <chrono>
 #include <deque>
@@ -23,6 +24,7 @@ struct supervisor_config {
   std::shared_ptr<bulk_port> bulk{};  // nullptr: requests stay where they are
   std::uint32_t relocation_stages = 3;
   std::size_t relocation_part_bytes = std::size_t{64} << 10;
+  policies::batching_settings batching{};
   std::uint32_t max_restarts = 5;
   std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds first_backoff{50};  // doubles with each restart within the window

@@ -34,7 +34,7 @@ result<cpu_engine_options> make_engine_options(const worker_options& options) {
 }  // namespace
 
 result<std::shared_ptr<engine_factory>> engine_factory::load(const worker_options& options) {
-  if (auto policy = policies::make_batching_policy(options.scheduler); !policy) return policy.error();
+  if (auto policy = policies::make_batching_policy(options.scheduler, options.batching); !policy) return policy.error();
   auto engine_options = make_engine_options(options);
   if (!engine_options) return engine_options.error();
   std::shared_ptr<engine_factory> made(new engine_factory(options));
@@ -69,7 +69,7 @@ result<> engine_factory::prepare() {
 }
 
 result<std::unique_ptr<engine_driver>> engine_factory::make_driver(worker_id worker, engine_driver::listener report) {
-  auto policy = policies::make_batching_policy(options_.scheduler);
+  auto policy = policies::make_batching_policy(options_.scheduler, options_.batching);
   if (!policy) return policy.error();
   std::unique_ptr<engine> of;
   {
@@ -83,6 +83,9 @@ result<std::unique_ptr<engine_driver>> engine_factory::make_driver(worker_id wor
   }
   engine_runner_options running;
   running.interleaved_prefill_tokens = options_.interleaved_prefill_tokens;
+  running.max_running = options_.max_running_seqs;
+  running.length_quantile = options_.length_quantile;
+  running.lengths = std::make_shared<policies::length_histogram>();  // of the engine's thread alone
   auto runner = std::make_unique<engine_runner>(worker, std::move(of), *std::move(policy), std::move(running));
   return std::unique_ptr<engine_driver>(std::make_unique<threaded_engine_driver>(std::move(runner), std::move(report)));
 }

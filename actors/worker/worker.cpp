@@ -83,9 +83,9 @@ void drop(worker_pointer self, const cancel_request& cancel) {
 }
 
 /// The scheduler has checked the name.
-void set_order(worker_pointer self, const std::string& name) {
-  self->state.driver->run([name](engine_runner& runner) {
-    if (auto policy = policies::make_batching_policy(name)) runner.set_policy(*std::move(policy));
+void set_order(worker_pointer self, const worker_config& config, const std::string& name) {
+  self->state.driver->run([name, settings = config.batching](engine_runner& runner) {
+    if (auto policy = policies::make_batching_policy(name, settings)) runner.set_policy(*std::move(policy));
   });
 }
 
@@ -144,7 +144,7 @@ caf::behavior worker_actor(caf::stateful_actor<worker_state>* self, worker_confi
         depart(self, config, relocate.request, target);
       },
       [=](relocate_some, const caf::actor& target) { depart_some(self, config, target); },
-      [=](const set_local_order& order) { set_order(self, order.name); },
+      [=](const set_local_order& order) { set_order(self, config, order.name); },
       [=](const offer_relocation& offer, const caf::actor& gateway) {
         take_offer(self, config, offer, sender(), gateway);
       },

@@ -27,6 +27,7 @@ struct worker_config {
   std::size_t relocation_part_bytes = std::size_t{64} << 10;  // K and V arrive in parts of at least so many
   std::chrono::milliseconds relocation_step_limit{2000};
   std::chrono::milliseconds arrival_limit{10'000};
+  policies::batching_settings batching{};  // of local orders that are set later
 };
 
 /// A request on its way to another worker.

@@ -84,6 +84,17 @@ class Settings(unittest.TestCase):
             ([], {}, "[server]\nport = 1.5\n", "whole number"),
             (["--api-key-file", "/nonexistent"], {}, None, "/nonexistent"),
             (["--config", "/nonexistent.toml"], {}, None, "/nonexistent.toml"),
+            (["--dispatch", "random"], {}, None, "dispatch", "random", "hexgen_text2sql", "prefix_aware"),
+            ([], {"TROUPE_SCHEDULER": "random"}, None, "scheduler", "environment", "random", "jitserve", "las"),
+            ([], {}, '[scheduler]\nrescheduling = "always"\n', "rescheduling", "file", "llumnix"),
+            (["--length-quantile", "1"], {}, None, "length-quantile", "0.99"),
+            (["--dispatch-alpha", "-0.1"], {}, None, "dispatch-alpha", "from 0 to 1"),
+            (["--tenant-weights", "a=2,b"], {}, None, "tenant-weights", "'b'", "TENANT=WEIGHT"),
+            (["--tenant-weights", "a=0"], {}, None, "tenant-weights", "a=0", "0.001"),
+            (["--max-running-seqs", "65"], {}, None, "max-running-seqs", "max-num-seqs", "64"),
+            (["--migrate-below", "9"], {}, None, "migrate-below", "migrate-above"),
+            (["--max-workers", "2", "--min-workers", "3"], {}, None, "min-workers", "max-workers"),
+            (["--max-workers", "2", "--scale-up-below", "90"], {}, None, "scale-up-below", "scale-down-above"),
         ]:
             with self.subTest(words=words, environment=environment, file=file):
                 given = [*words, "--config", self.file(file)] if file else words
@@ -91,6 +102,34 @@ class Settings(unittest.TestCase):
                 self.assertEqual((code, out), (CONFIGURATION, ""), error)
                 for part in parts:
                     self.assertIn(part, error)
+
+    def test_policies_and_their_constants(self):
+        file = self.file('[scheduler]\npolicy = "jitserve"\nlength_quantile = 0.75\ntenant_weights = ["a=2", "b=0.5"]\n[scaling]\nmax_workers = 3\n')
+        values = self.shown("--config", file, "--dispatch", "llumnix", "--migrate-above", "12.5", TROUPE_DISPATCH_ALPHA="0.4")
+        self.assertEqual(values["scheduler"], ["jitserve", "file"])
+        self.assertEqual(values["length-quantile"], ["0.75", "file"])
+        self.assertEqual(values["tenant-weights"], ["a=2,b=0.5", "file"])
+        self.assertEqual(values["max-workers"], ["3", "file"])
+        self.assertEqual(values["dispatch"], ["llumnix", "flag"])
+        self.assertEqual(values["migrate-above"], ["12.5", "flag"])
+        self.assertEqual(values["dispatch-alpha"], ["0.4", "environment"])
+
+    def test_help_names_every_policy(self):
+        code, out, error = troupe("policy", "list", "--json")
+        self.assertEqual(code, DONE, error)
+        policies = json.loads(out)
+        self.assertEqual({policy["kind"] for policy in policies}, {"dispatch", "scheduler", "rescheduling", "placement"})
+        text, shown = troupe("policy", "list")[1], " ".join(troupe("serve", "--help")[1].split())
+        for policy in policies:
+            self.assertIn(policy["name"], text)
+            self.assertIn(policy["paper"] if policy["paper"] != "none" else policy["use"], text)
+            if policy["kind"] != "placement":
+                self.assertIn(policy["name"], shown)
+
+    def test_further_workers_need_a_cluster(self):
+        code, _, error = troupe("serve", "--max-workers", "2")
+        self.assertEqual(code, CONFIGURATION, error)
+        self.assertIn("--cluster-listen", error)
 
     def test_serve_refuses_what_check_refuses(self):
         code, _, error = troupe("serve", "--port", "70000")
@@ -113,7 +152,7 @@ class Verbs(unittest.TestCase):
     def test_help_of_every_verb(self):
         code, out, _ = troupe("--help")
         self.assertEqual(code, DONE)
-        for verb in "serve run chat model tokenize embed bench eval config doctor completion version".split():
+        for verb in "serve node up status policy place run chat model tokenize embed bench eval config doctor completion version".split():
             self.assertIn(f"\n  {verb} ", out)
             self.assertEqual(troupe(verb, "--help")[0], DONE)
 
