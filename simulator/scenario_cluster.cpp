@@ -32,6 +32,8 @@ void read_rescheduling(toml_section& of, simulated_cluster_options& into) {
   of.read("migrate_below", settings.migrate_below, 0, any);
   of.read("migrate_above", settings.migrate_above, 0, any);
   of.read_ms("reschedule_every_ms", into.reschedule_every);
+  if (settings.migrate_below > settings.migrate_above)
+    of.complain("migrate_below", "this is more than migrate_above: who takes requests would give them away");
   if (wanted) into.rescheduling = settings;
 }
 
@@ -205,6 +207,7 @@ instance_kind read_instance(toml_section& of, const std::filesystem::path& folde
   of.read("max_batched_tokens", made.max_batched_tokens, 1, any);
   of.read("max_sequences", made.max_sequences, 1, 100'000);
   of.read("max_running", made.max_running, 1, 100'000);
+  if (made.max_running > made.max_sequences) of.complain("max_running", "this is more than max_sequences");
   of.read("interleaved_prefill_tokens", made.interleaved_prefill_tokens, 1, any);
   of.read("prefix_caching", made.prefix_caching);
   of.finish();

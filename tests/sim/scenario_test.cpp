@@ -65,6 +65,7 @@ scheduler = "jitserve"
 jitserve = { stickiness = false }
 rescheduling = true
 migrate_below = 4
+migrate_above = 5
 min_workers = 2
 max_workers = 5
 scale_every_ms = 500
@@ -208,6 +209,7 @@ TEST_CASE("what is wrong with a scenario is said with the path of the field", "[
       {whole + "[cluster]\nalpha = 1.5\n", "cluster.alpha"},
       {whole + "[cluster]\nrescheduling = \"yes\"\n", "cluster.rescheduling"},
       {whole + "[cluster]\nmigrate_below = -1\n", "cluster.migrate_below"},
+      {whole + "[cluster]\nmigrate_below = 4\n", "cluster.migrate_below"},
       {whole + "[cluster]\nmin_workers = 2\n", "cluster.min_workers"},
       {whole + "[cluster]\nmin_workers = 3\nmax_workers = 2\n", "cluster.min_workers"},
       {whole + "[cluster]\nmax_workers = 2\nscale_up_below = 90\n", "cluster.scale_up_below"},
@@ -228,6 +230,7 @@ TEST_CASE("what is wrong with a scenario is said with the path of the field", "[
       {with_instance("blocks = -4"), "instances[0].blocks"},
       {with_instance("blocks = 4\nmax_context = 65"), "instances[0].max_context"},
       {with_instance("max_sequences = 0"), "instances[0].max_sequences"},
+      {with_instance("max_sequences = 8\nmax_running = 9"), "instances[0].max_running"},
       {with_instance("max_batched_tokens = 0"), "instances[0].max_batched_tokens"},
       {with_instance("roles = \"boss\""), "instances[0].roles"},
       {with_instance("roles = \"prefill\""), "instances"},
