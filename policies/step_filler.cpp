@@ -193,11 +193,26 @@ bool step_filler::has_place(std::size_t i) {
   return displacing_ == displacing::yes && n_admitted_ == limits_.max_sequences && preempt_one_behind(i);
 }
 
+// Whether a waiting sequence will find room to its last known token, beside what the admitted ones are sure to take: the
+// rest of their prompts, and a block for each stream. Else it would begin, and soon be preempted or preempt.
+bool step_filler::fits_whole(std::size_t i) const {
+  if (n_admitted_ == 0) return true;
+  std::uint64_t promised = n_admitted_;
+  for (std::size_t other = 0; other < sequences_.size(); ++other)
+    if (sequences_[other].admitted && !out_[other] && !is_decoding(other))
+      promised += missing_blocks(other, left(other));
+  return missing_blocks(i, left(i)) + promised <= blocks_free_;
+}
+
 // Tokens of a prompt for so much of the budget; 0 when it has no room.
 std::uint32_t step_filler::grant_prompt(std::size_t i, std::uint64_t budget) {
   const bool waiting = !sequences_[i].admitted;
   if (waiting && (!admitting_ || !has_place(i))) return 0;
   const bool takes = !waiting || displacing_ == displacing::yes;
+  if (!takes && !fits_whole(i)) {
+    admitting_ = false;
+    return 0;
+  }
   const std::uint32_t granted =
       grant(i, std::min(left(i), affordable(i, budget)), takes ? may_preempt::yes : may_preempt::no);
   if (waiting && granted == 0) admitting_ = false;

@@ -64,6 +64,7 @@ class step_filler {
 
   std::uint32_t grant(std::size_t i, std::uint32_t wanted, may_preempt preempting);
   bool has_place(std::size_t i);
+  bool fits_whole(std::size_t i) const;
   std::uint32_t grant_prompt(std::size_t i, std::uint64_t budget);
   bool preempt_one_behind(std::size_t i);
 
