@@ -6,26 +6,19 @@
 The model is the environment's TROUPE_TEST_MODEL; without one, exits 77.
 """
 import contextlib
-import getpass
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 
+from ssh_server import free_port, has_ssh, ssh_server
+
 TROUPE, SCRIPTS = sys.argv[1], sys.argv[2]
 MODEL = os.environ.get("TROUPE_TEST_MODEL", "")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def status(address, *flags):
@@ -105,28 +98,8 @@ def test_cluster_file():
             assert complete(http)
 
 
-@contextlib.contextmanager
-def ssh_server(folder):
-    """A real sshd on loopback, for this user and one key."""
-    for name in ("host", "client"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/{name}"], check=True)
-    shutil.copy(f"{folder}/client.pub", f"{folder}/authorized")
-    port = free_port()
-    with open(f"{folder}/config", "w") as config:
-        config.write(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\nStrictModes no\n"
-                     f"PidFile {folder}/pid\nUsePAM no\nPermitRootLogin prohibit-password\n")
-    os.makedirs("/run/sshd", exist_ok=True)
-    server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", f"{folder}/config"], stderr=subprocess.DEVNULL)
-    time.sleep(0.3)
-    try:
-        yield f"ssh -p {port} -i {folder}/client -l {getpass.getuser()} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def test_hostfile():
-    if not os.path.exists("/usr/sbin/sshd") or os.geteuid() != 0:
+    if not has_ssh():
         print("skipped: hosts over ssh (openssh-server and root are needed)")
         return
     with tempfile.TemporaryDirectory() as folder, ssh_server(folder) as ssh:

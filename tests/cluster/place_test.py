@@ -7,7 +7,6 @@ The model is the environment's TROUPE_TEST_MODEL; without one, exits 77.
 """
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,12 +15,7 @@ import tomllib
 import urllib.request
 
 from live_cluster import Process
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from ssh_server import free_port
 
 
 def main():

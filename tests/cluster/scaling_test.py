@@ -15,6 +15,7 @@ import time
 
 from live_cluster import Stream, live_cluster
 from recovery_test import PROMPTS, check, check_no_leak
+from ssh_server import has_ssh, ssh_server
 
 MAX_TOKENS = 400
 FIRST_LOOK_S = 3  # a head gives workers so long to join before it starts more
@@ -99,6 +100,27 @@ def test_the_heads_end(troupe, model):
     print("with the head its workers end")
 
 
+def test_hosts(troupe, model):
+    """Further workers on another host, two of which have room; the third that is wanted is not started."""
+    if not has_ssh():
+        print("skipped: hosts over ssh (openssh-server and root are needed)")
+        return
+    with tempfile.TemporaryDirectory() as folder, ssh_server(folder) as ssh:
+        hosts = os.path.join(folder, "hosts")
+        with open(hosts, "w") as file:
+            file.write("0.0.0.0 slots=2 threads=1\n")
+        flags = [*KV, *SCALING[2:], "--max-workers", "3", "--min-workers", "3", "--scale-hostfile", hosts, "--scale-ssh", ssh]
+        with live_cluster(troupe, model, 0, head_flags=flags, node_flags=KV) as cluster:
+            nodes = [wait_for("two workers", lambda name=name: node_named(cluster, name)) for name in ("auto-1", "auto-2")]
+            cluster.head.wait_for("no host has room")
+            assert run(cluster.url, 1)[0].failure is None
+            cluster.head.signal(signal.SIGKILL)
+            cluster.head.process.wait(20)
+            for node in nodes:
+                wait_for(f"{node['name']} ends with its head", lambda node=node: not is_alive(node["process"]), 10)
+    print("workers were started over ssh, and ended with their head")
+
+
 HOOK = """#!/bin/sh
 echo "$1 $2" >> "{folder}/calls"
 if [ "$1" = up ]; then
@@ -163,7 +185,7 @@ def main():
         print("skipped: there is no model (TROUPE_TEST_MODEL)")
         return 77
     wanted = sys.argv[2:]
-    for test in (test_policies, test_up_and_down, test_the_heads_end, test_hook):
+    for test in (test_policies, test_up_and_down, test_the_heads_end, test_hosts, test_hook):
         if not wanted or test.__name__ in wanted:
             test(troupe, model)
     return 0
