@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -55,10 +56,18 @@ experiment_result run_experiment(const scenario& of, unsigned threads,
   std::atomic<std::size_t> next{0};
   std::mutex telling;
   std::size_t done = 0;
+  std::exception_ptr failed;  // an assertion of a simulation: it ends all
   const auto work = [&] {
     for (std::size_t i = next++; i < n; i = next++) {
       const std::size_t at = i / of.seeds.size(), seed = i % of.seeds.size();
-      made.cases[at].seeds[seed] = run_seed(of, of.cases[at], of.seeds[seed]);
+      try {
+        made.cases[at].seeds[seed] = run_seed(of, of.cases[at], of.seeds[seed]);
+      } catch (...) {
+        const std::lock_guard lock(telling);
+        if (!failed) failed = std::current_exception();
+        next = n;
+        return;
+      }
       const std::lock_guard lock(telling);
       ++done;
       if (on_progress) on_progress(done, n);
@@ -71,6 +80,7 @@ experiment_result run_experiment(const scenario& of, unsigned threads,
       others.emplace_back(work);
     work();
   }
+  if (failed) std::rethrow_exception(failed);
   for (const auto& each : made.cases)
     for (const auto& seed : each.seeds)
       made.calls += seed.all.calls;

@@ -245,8 +245,9 @@ void read_cluster(toml_section of, simulated_cluster_options& into) {
 void read_network(toml_section of, simulated_cluster_options& into) {
   double latency_us = std::chrono::duration<double, std::micro>(into.network.latency).count();
   double gbit_per_s = 0;
-  of.read("latency_us", latency_us, 0, any);
-  of.read_positive("gbit_per_s", gbit_per_s, any);
+  // Beyond these bounds the members' handshakes time out.
+  of.read("latency_us", latency_us, 0, 200'000);
+  of.read("gbit_per_s", gbit_per_s, 1e-4, any);
   of.read("kv_bytes_per_token", into.kv_bytes_per_token, 0, any);
   into.network.latency = std::chrono::duration_cast<duration>(std::chrono::duration<double, std::micro>(latency_us));
   into.network.bytes_per_second = gbit_per_s * 1e9 / 8;
