@@ -12,7 +12,7 @@ import tempfile
 import unittest
 import xml.dom.minidom
 
-TROUPE, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
+TROUPE, DATA = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
 DONE, USAGE, CONFIGURATION = 0, 2, 78
 
 SCENARIO = """
