@@ -6,15 +6,26 @@
 #include <tuple>
 
 namespace troupe::policies {
+namespace {
 
-double freeness(const dispatch_worker& worker, std::uint32_t headroom) {
-  if (worker.draining) return -std::numeric_limits<double>::infinity();
+// M - sum V.
+double free_blocks(const dispatch_worker& worker, std::uint32_t headroom) {
   // Whoever was assigned since the report takes blocks at once where nobody waits, and waits behind the first
   // elsewhere.
   const double next = worker.blocks_wanted > 0 ? worker.blocks_wanted : worker.blocks_coming;
   const double usage = worker.blocks_used + next + (worker.requests_urgent > 0 ? headroom : 0);
-  const std::uint32_t running = worker.sequences_running + worker.requests_coming;
-  return (worker.blocks_total - usage) / std::max(running, 1u);
+  return worker.blocks_total - usage;
+}
+
+std::uint32_t batch_size(const dispatch_worker& worker) {
+  return worker.sequences_running + worker.requests_coming;
+}
+
+}  // namespace
+
+double freeness(const dispatch_worker& worker, std::uint32_t headroom) {
+  if (worker.draining) return -std::numeric_limits<double>::infinity();
+  return free_blocks(worker, headroom) / std::max(batch_size(worker), 1u);
 }
 
 std::optional<worker_id> llumnix_dispatch::choose(const dispatch_request&, std::span<const dispatch_worker> workers,
@@ -54,12 +65,14 @@ std::optional<sequence_id> choose_victim(std::span<const batch_sequence> sequenc
 
 scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uint32_t starting,
                               const scaling_settings& settings, std::uint32_t headroom) {
-  double sum = 0;
-  std::uint32_t n = 0;
+  double sum = 0, blocks = 0;
+  std::uint32_t n = 0, running = 0;
   const dispatch_worker* idlest = nullptr;
   for (const auto& worker : workers) {
     if (worker.draining) continue;
     sum += freeness(worker, headroom);
+    blocks += free_blocks(worker, headroom);
+    running += batch_size(worker);
     ++n;
     if (worker.pinned) continue;
     if (idlest == nullptr || std::tie(worker.requests, worker.id) < std::tie(idlest->requests, idlest->id))
@@ -69,9 +82,11 @@ scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uin
   if (n == 0) return {};
   const double mean = sum / n;
   if (mean < settings.scale_up_below && starting == 0 && n < settings.max_workers) return {scaling_step::up, {}};
-  if (mean > settings.scale_down_above && starting == 0 && n > settings.min_workers && idlest != nullptr)
-    return {scaling_step::down, idlest->id};
-  return {};
+  if (mean <= settings.scale_down_above || starting > 0 || n <= std::max(settings.min_workers, 1u) || idlest == nullptr)
+    return {};
+  // With its blocks gone and its requests shared among the others, none may be wanted again at once.
+  const double after = (blocks - idlest->blocks_total) / std::max(running, n - 1);
+  return after < settings.scale_up_below ? scaling_decision{} : scaling_decision{scaling_step::down, idlest->id};
 }
 
 }  // namespace troupe::policies

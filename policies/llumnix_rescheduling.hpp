@@ -70,7 +70,8 @@ struct scaling_decision {
   worker_id drain{};  // with down: the one with fewest requests
 };
 
-/// `starting`: workers that were asked for and are not there yet; they count.
+/// `starting`: workers that were asked for and are not there yet; they count. The last worker stays, and so does one
+/// without which another would be wanted at once.
 scaling_decision plan_scaling(std::span<const dispatch_worker> workers, std::uint32_t starting,
                               const scaling_settings& settings, std::uint32_t headroom);
 

@@ -2,6 +2,7 @@
 
 #include "base/random.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 namespace troupe::policies {
@@ -27,6 +28,8 @@ std::vector<std::uint64_t> prefix_directory::hash_chunks(std::span<const token_i
   std::uint64_t hash = 0;
   for (const char c : tenant)
     hash = random_bits(hash, static_cast<unsigned char>(c));
+  // No token: a tenant's name is not the beginning of another's prompt.
+  hash = random_bits(hash, ~std::uint64_t{tenant.size()} >> 1);
   std::vector<std::uint64_t> chunks;
   chunks.reserve(prompt.size() / chunk_tokens);
   for (std::size_t i = 0; i < prompt.size(); ++i) {
@@ -44,6 +47,7 @@ std::uint32_t prefix_directory::cached_tokens(std::span<const std::uint64_t> chu
 }
 
 void prefix_directory::remember(std::span<const std::uint64_t> chunks, worker_id worker) {
+  if (max_chunks_ == 0) return;
   // From the last one on, so that a prefix is forgotten from its end.
   for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
     const key of{*chunk, worker};

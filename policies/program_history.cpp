@@ -17,18 +17,26 @@ void average_in(double& mean, double value, std::uint64_t n) {
 
 double program_history::begin_call(const std::string& name, const std::string& workflow, const std::string& step,
                                    double estimate_s, double objective_s, time_point now) {
-  retire(now);
-  auto [found, is_new] = programs_.try_emplace(name);
-  program& of = found->second;
-  if (is_new) {
-    of.workflow = workflow;
-    of.begun = now;
-    to_look_at_.push_back(name);
+  retire_idle(now);
+  auto found = programs_.find(name);
+  if (found != programs_.end() && is_over(found->second, now)) {
+    retire(found);
+    found = programs_.end();
   }
+  if (found == programs_.end()) {
+    make_room();
+    found = programs_.try_emplace(name).first;
+    found->second.workflow = workflow;
+    found->second.begun = now;
+    found->second.place = resting_.insert(resting_.end(), name);
+  }
+  program& of = found->second;
+  const bool is_remembered = of.calls.size() < settings_.max_calls;
+  if (of.under_way == 0 && is_remembered) ++of.stages;
+  if (is_remembered) of.calls.push_back({step, estimate_s, of.stages});
   of.last_seen = now;
-  if (of.under_way == 0) ++of.stages;
   ++of.under_way;
-  if (of.calls.size() < settings_.max_calls) of.calls.push_back({step, estimate_s, of.stages});
+  busy_.splice(busy_.end(), of.under_way == 1 ? resting_ : busy_, of.place);
   if (objective_s <= 0) return 0;
   const double spent_s = std::chrono::duration<double>(now - of.begun).count();
   const outlook ahead = look_ahead(of.workflow, step);
@@ -39,9 +47,10 @@ double program_history::begin_call(const std::string& name, const std::string& w
 
 void program_history::end_call(const std::string& name, time_point now) {
   const auto found = programs_.find(name);
-  if (found == programs_.end()) return;
-  found->second.last_seen = now;
-  found->second.under_way -= std::min(1u, found->second.under_way);
+  if (found == programs_.end() || found->second.under_way == 0) return;
+  program& of = found->second;
+  of.last_seen = now;
+  if (--of.under_way == 0) resting_.splice(resting_.end(), busy_, of.place);
 }
 
 time_point program_history::begun(const std::string& name, time_point now) const {
@@ -72,20 +81,28 @@ void program_history::learn(const program& ended) {
   }
 }
 
-/// Two looks with each call keep pace with the programs that come.
-void program_history::retire(time_point now) {
-  for (int look = 0; look < 2 && !to_look_at_.empty(); ++look) {
-    const std::string name = std::move(to_look_at_.front());
-    to_look_at_.pop_front();
-    const auto found = programs_.find(name);
-    const bool idle = found->second.under_way == 0 && now - found->second.last_seen > settings_.idle_after;
-    if (!idle && programs_.size() < settings_.max_programs) {
-      to_look_at_.push_back(name);
-      continue;
-    }
-    learn(found->second);
-    programs_.erase(found);
+bool program_history::is_over(const program& of, time_point now) const {
+  return of.under_way == 0 && now - of.last_seen > settings_.idle_after;
+}
+
+void program_history::retire(program_place over) {
+  learn(over->second);
+  (over->second.under_way > 0 ? busy_ : resting_).erase(over->second.place);
+  programs_.erase(over);
+}
+
+/// Two with each call keep pace with the programs that come.
+void program_history::retire_idle(time_point now) {
+  for (int n = 0; n < 2 && !resting_.empty(); ++n) {
+    const auto oldest = programs_.find(resting_.front());
+    if (!is_over(oldest->second, now)) return;
+    retire(oldest);
   }
+}
+
+void program_history::make_room() {
+  while (!programs_.empty() && programs_.size() >= settings_.max_programs)
+    retire(programs_.find(resting_.empty() ? busy_.front() : resting_.front()));
 }
 
 }  // namespace troupe::policies

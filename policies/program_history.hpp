@@ -6,13 +6,14 @@
 // T: the mean predicted service time of calls of the step, R: the mean of what follows such a call in its program,
 // along the longest of parallel calls. JITServe's sub-deadline D_s = (t_<=s / t_total) D and HexGen-Text2SQL's stage
 // budget are this same share. Nobody says when a program ends: it is over when no call came for `idle_after`. Bounded:
-// programs, calls of each and workflows; what was used least lately goes. Pure state.
+// programs, calls of each and steps; the program that was used least lately goes, one without a call under way before
+// one with. O(log programs) a call. Pure state.
 #pragma once
 
 #include "base/clock.hpp"
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ struct program_history_settings {
 class program_history {
  public:
   explicit program_history(program_history_settings settings = {}) : settings_(settings) {}
+  program_history(program_history&&) = default;
+  program_history& operator=(program_history&&) = default;
 
   /// A call comes. `estimate_s`: its predicted service time. What it may take, s, of an objective for the whole program
   /// that is counted from the program's first call; 0 objective: 0. May be negative: the program is late, and how late
@@ -62,15 +65,20 @@ class program_history {
     std::uint32_t under_way = 0;
     std::uint32_t stages = 0;
     std::vector<call> calls;
+    std::list<std::string>::iterator place{};  // in `resting_` or, with a call under way, in `busy_`
   };
+  using program_place = std::map<std::string, program>::iterator;
   using step_key = std::pair<std::string, std::string>;
 
   void learn(const program& ended);
-  void retire(time_point now);
+  bool is_over(const program& of, time_point now) const;
+  void retire(program_place over);
+  void retire_idle(time_point now);
+  void make_room();
 
   program_history_settings settings_;
   std::map<std::string, program> programs_;
-  std::deque<std::string> to_look_at_;  // each program once: whether it is over
+  std::list<std::string> resting_, busy_;  // programs without and with calls under way; the least lately used first
   std::map<step_key, outlook> steps_;
 };
 

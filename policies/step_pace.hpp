@@ -10,7 +10,7 @@ namespace troupe::policies {
 
 class step_pace {
  public:
-  /// A step of this shape took so long. Empty steps are ignored.
+  /// A step of this shape took so long. Empty steps are ignored, and those that took no time.
   void observe(const step_shape& shape, duration took);
 
   /// Of a step that only decodes, at the batch sizes of late; a guess before the first one.
@@ -18,8 +18,8 @@ class step_pace {
   /// That a prompt token adds; a guess before the first one.
   duration token_time() const;
   /// The same as whole numbers; 0: none was seen.
-  std::uint32_t step_us() const { return static_cast<std::uint32_t>(step_ms_ * 1e3); }
-  std::uint32_t token_ns() const { return static_cast<std::uint32_t>(token_ms_ * 1e6); }
+  std::uint32_t step_us() const;
+  std::uint32_t token_ns() const;
 
  private:
   double step_ms_ = 0;
