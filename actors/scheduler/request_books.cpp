@@ -56,8 +56,10 @@ policies::dispatch_request describe(const request_entry& entry) {
 std::optional<worker_id> find_decode_worker(const scheduler_state& state, worker_id prefills,
                                             const request_entry& entry) {
   if (state.workers.at(prefills).can(worker_role::decode)) return std::nullopt;
-  const auto chosen =
-      state.config.dispatch->choose(describe(entry), able_workers(state, worker_role::decode), state.turn);
+  auto loads = able_workers(state, worker_role::decode);
+  for (auto& load : loads)
+    load = state.workers.at(load.id).load_expected();
+  const auto chosen = state.config.dispatch->choose(describe(entry), loads, state.turn);
   const bool decodes = chosen && state.workers.at(*chosen).can(worker_role::decode);
   return decodes ? chosen : std::nullopt;
 }
@@ -84,14 +86,16 @@ void assign(scheduler_pointer self, request_id id, request_entry& entry, worker_
   message.request.objective.elapsed = duration_cast<std::chrono::microseconds>(now - entry.arrived);
   if (state.config.metrics) state.config.metrics->observe_queue_time(now - entry.queued_since);
   if (failpoint("request.assign")) return;
-  if (const auto decode = find_decode_worker(state, chosen, entry))
-    self->send(worker.handle(), std::move(message), entry.gateway, state.workers.at(*decode).handle());
-  else
-    self->send(worker.handle(), std::move(message), entry.gateway);
+  entry.decodes_at = find_decode_worker(state, chosen, entry);
+  if (!entry.decodes_at) return self->send(worker.handle(), std::move(message), entry.gateway);
+  auto& decode = state.workers.at(*entry.decodes_at);
+  decode.expect(entry.prompt_tokens);
+  self->send(worker.handle(), std::move(message), entry.gateway, decode.handle());
 }
 
 /// The worker that had a request has it no longer.
-void take_from_worker(scheduler_state& state, const request_entry& entry) {
+void take_from_worker(scheduler_state& state, request_entry& entry) {
+  stop_expecting(state, entry);
   if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end())
     worker->second.remove(entry.is_urgent(), entry.work_s);
 }
@@ -103,7 +107,7 @@ void end_call(scheduler_pointer self, const request_entry& entry) {
 /// The gateway begins a request anew: whoever still has the old one is told to stop, and nobody waits for it.
 void abandon(scheduler_pointer self, request_place old) {
   auto& state = self->state;
-  const auto& [id, entry] = *old;
+  auto& [id, entry] = *old;
   if (entry.state == request_state::queued) {
     state.queue.erase(key_of(id, entry));
   } else if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end()) {
@@ -123,20 +127,25 @@ double quickest_time(const scheduler_state& state, const policies::dispatch_requ
   return quickest;
 }
 
+/// Tenants share no programs, whatever they call them, and learn nothing from each other's.
+std::string of_tenant(const generation_request& request, const std::string& name) {
+  return request.tenant + '\0' + name;
+}
+
 /// What a program's call may take of its program's time.
 void share_objective(scheduler_pointer self, const generation_request& request, request_entry& entry,
                      service_objective& objective) {
   auto& programs = self->state.programs;
   const auto& call = request.call;
-  entry.program = call.program;
+  entry.program = of_tenant(request, call.program);
   const double whole_s = std::chrono::duration<double>(objective.ttlt).count();
-  const double budget_s = programs.begin_call(call.program, call.workflow, call.step,
+  const double budget_s = programs.begin_call(entry.program, of_tenant(request, call.workflow), call.step,
                                               quickest_time(self->state, describe(entry)), whole_s, entry.arrived);
   if (whole_s <= 0) return;
   // Negative when the program is late already, and how late orders the late ones. Zero would mean that there is none.
   objective.budget = duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(budget_s));
   if (objective.budget.count() == 0) objective.budget = std::chrono::milliseconds(-1);
-  const auto spent = entry.arrived - programs.begun(call.program, entry.arrived);
+  const auto spent = entry.arrived - programs.begun(entry.program, entry.arrived);
   objective.ttlt =
       std::max(objective.ttlt - duration_cast<std::chrono::milliseconds>(spent), std::chrono::milliseconds(1));
 }
@@ -158,6 +167,7 @@ request_entry make_entry(scheduler_pointer self, submit_request& submitted, cons
   entry.predicted_tokens = state.config.lengths ? state.config.lengths->predict_left(entry.features, n_drawn, 0.5)
                                                 : static_cast<double>(request.sampling.max_tokens) - n_drawn;
   entry.predicted_tokens = std::max(entry.predicted_tokens, 1.0);
+  if (state.requests.empty()) state.shares.rest();
   entry.tag = state.shares.tag(request.tenant, entry.prompt_tokens + entry.predicted_tokens);
   if (!request.call.program.empty()) share_objective(self, request, entry, request.objective);
   entry.request = std::move(request);
@@ -280,8 +290,8 @@ void end(scheduler_pointer self, const request_ended& ended) {
   auto& state = self->state;
   const auto found = state.requests.find(ended.request);
   if (found == state.requests.end() || found->second.epoch != ended.epoch) return;
-  const auto& entry = found->second;
-  if (!apply(state, ended.request, found->second, request_event::ended)) return;
+  auto& entry = found->second;
+  if (!apply(state, ended.request, entry, request_event::ended)) return;
   take_from_worker(state, entry);
   end_call(self, entry);
   if (ended.reason == finish_reason::stop && state.config.lengths)
@@ -290,8 +300,16 @@ void end(scheduler_pointer self, const request_ended& ended) {
   dispatch(self);
 }
 
+void stop_expecting(scheduler_state& state, request_entry& entry) {
+  const auto decodes_at = std::exchange(entry.decodes_at, std::nullopt);
+  if (!decodes_at) return;
+  if (const auto worker = state.workers.find(*decodes_at); worker != state.workers.end())
+    worker->second.stop_expecting(entry.prompt_tokens);
+}
+
 request_place lose_request(scheduler_pointer self, request_place lost) {
   auto& [id, entry] = *lost;
+  stop_expecting(self->state, entry);
   const bool somebody_waits = entry.state == request_state::assigned;
   apply(self->state, id, entry, request_event::worker_down);
   end_call(self, entry);

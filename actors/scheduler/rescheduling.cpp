@@ -49,7 +49,13 @@ void move_away(scheduler_pointer self, worker_id draining) {
         {entry.prompt_tokens, static_cast<std::uint32_t>(entry.predicted_tokens), entry.priority}, others,
         state.turn++);
     if (!chosen) return;
-    std::ranges::find(others, *chosen, &policies::dispatch_worker::id)->requests += 1;
+    // The next one sees that this one is on its way.
+    auto& taker = *std::ranges::find(others, *chosen, &policies::dispatch_worker::id);
+    ++taker.requests;
+    ++taker.requests_coming;
+    taker.blocks_coming += worker_books::blocks_of(entry.prompt_tokens);
+    taker.work_s += entry.work_s;
+    taker.work_ever_s += entry.work_s;
     self->send(worker.handle(), relocate_request{id}, state.workers.at(*chosen).handle());
   }
 }

@@ -59,7 +59,8 @@ void lose_worker(scheduler_pointer self, worker_id worker) {
   state.prefixes.forget(worker);
   log(log_level::warning, "scheduler", "worker " + std::to_string(worker.value) + " is gone");
   for (auto it = state.requests.begin(); it != state.requests.end();) {
-    const auto& entry = it->second;
+    auto& entry = it->second;
+    if (entry.decodes_at == worker) entry.decodes_at.reset();
     const bool is_lost = entry.state != request_state::queued && entry.worker == worker;
     it = is_lost ? lose_request(self, it) : std::next(it);
   }
@@ -92,6 +93,7 @@ void take_over(scheduler_pointer self, const request_taken& taken) {
     worker->second.add(entry->is_urgent(), entry->work_s);
     self->send(before->second.handle(), cancel_request{taken.request, entry->epoch});
   }
+  stop_expecting(state, *entry);
   entry->worker = taken.worker;
   entry->epoch = taken.epoch;
   if (entry->state == request_state::cancelling) self->send(worker->second.handle(), cancel_request{taken.request, {}});

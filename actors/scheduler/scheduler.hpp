@@ -73,6 +73,7 @@ struct scheduler_state {
     std::string program;
     std::optional<generation_request> request;  // while queued
     worker_id worker;                           // once assigned
+    std::optional<worker_id> decodes_at;        // another worker that is expected to take it after its prefill
 
     bool is_urgent() const { return priority < 0; }
   };

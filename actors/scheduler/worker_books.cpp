@@ -4,12 +4,11 @@
 #include <utility>
 
 namespace troupe {
-namespace {
 
-// Of every engine's KV blocks. Only a measure here: what really fits is the engine's business.
-constexpr std::uint32_t block_tokens = 16;
-
-}  // namespace
+std::uint32_t worker_books::blocks_of(std::uint32_t tokens) {
+  constexpr std::uint32_t block_tokens = 16;  // of every engine's KV blocks
+  return (tokens + block_tokens - 1) / block_tokens;
+}
 
 worker_books::worker_books(worker_id id, caf::actor handle, std::uint8_t roles, bool draining)
     : handle_(std::move(handle)), roles_(roles) {
@@ -44,7 +43,7 @@ void worker_books::count_coming() {
 }
 
 std::uint64_t worker_books::give(std::uint32_t prompt_tokens, bool urgent, double work_s) {
-  coming_.push_back({++given_, prompt_tokens, (prompt_tokens + block_tokens - 1) / block_tokens});
+  coming_.push_back({++given_, prompt_tokens, blocks_of(prompt_tokens)});
   count_coming();
   add(urgent, work_s);
   load_.work_ever_s += work_s;
@@ -61,6 +60,24 @@ void worker_books::remove(bool urgent, double work_s) {
   load_.requests -= std::min(1u, load_.requests);
   load_.requests_urgent -= std::min(urgent ? 1u : 0u, load_.requests_urgent);
   load_.work_s = load_.requests == 0 ? 0.0 : std::max(load_.work_s - work_s, 0.0);
+}
+
+void worker_books::expect(std::uint32_t prompt_tokens) {
+  ++expected_;
+  expected_blocks_ += blocks_of(prompt_tokens);
+}
+
+void worker_books::stop_expecting(std::uint32_t prompt_tokens) {
+  expected_ -= std::min(1u, expected_);
+  expected_blocks_ -= std::min(blocks_of(prompt_tokens), expected_blocks_);
+}
+
+policies::dispatch_worker worker_books::load_expected() const {
+  auto load = load_;
+  load.requests_coming += expected_;
+  load.blocks_coming += expected_blocks_;
+  if (load.requests < load.max_requests) load.requests = std::min(load.requests + expected_, load.max_requests - 1);
+  return load;
 }
 
 }  // namespace troupe

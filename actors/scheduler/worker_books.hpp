@@ -13,6 +13,9 @@ class worker_books {
  public:
   worker_books(worker_id id, caf::actor handle, std::uint8_t roles, bool draining);
 
+  /// KV blocks of so many tokens. Only a measure: what really fits is the engine's business.
+  static std::uint32_t blocks_of(std::uint32_t tokens);
+
   const caf::actor& handle() const { return handle_; }
   const load_report& report() const { return report_; }
   /// As policies see it.
@@ -32,6 +35,12 @@ class worker_books {
   void add(bool urgent, double work_s);
   void remove(bool urgent, double work_s);
 
+  /// A request will come from another worker, after its prefill there; it came, or will not.
+  void expect(std::uint32_t prompt_tokens);
+  void stop_expecting(std::uint32_t prompt_tokens);
+  /// With what is expected. It never looks full because of that: whether it has room then is seen then.
+  policies::dispatch_worker load_expected() const;
+
   caf::actor_clock::time_point moves_again{};  // it is not asked to give requests away before
 
  private:
@@ -49,6 +58,8 @@ class worker_books {
   policies::dispatch_worker load_;
   std::uint64_t given_ = 0;
   std::deque<coming> coming_;  // not in the report yet
+  std::uint32_t expected_ = 0;
+  std::uint32_t expected_blocks_ = 0;
 };
 
 }  // namespace troupe
