@@ -15,6 +15,7 @@ struct options {
   std::filesystem::path model;    // a GGUF file
   std::filesystem::path text;     // UTF-8 without control tokens, for the tokenizer
   std::filesystem::path schemas;  // JSON: [{"name": str, "schema": schema}, ...]
+  std::filesystem::path traces;   // the folder of hexgen_text2sql_traces, azure_llm_2023, …
   std::filesystem::path troupe;   // the binary that `serving` starts
   std::string isa;                // kernel table; empty: the best
   std::uint32_t threads = 0;      // 0: one for each processor
@@ -37,6 +38,16 @@ result<report> tokenizing(const options& wanted);
 result<report> structured_output(const options& wanted);
 /// How long a stream stands still while its request moves to another worker.
 result<report> migration(const options& wanted);
+/// Llumnix against round robin and INFaaS++, simulated.
+result<report> llumnix_scheduling(const options& wanted);
+/// JITServe's order against others under mixed objectives, simulated.
+result<report> jitserve_scheduling(const options& wanted);
+/// Agents' calls over unequal instances, simulated.
+result<report> hexgen_scheduling(const options& wanted);
+/// Prefill and decoding apart against together, simulated.
+result<report> distserve_phases(const options& wanted);
+/// The simulator against a live cluster: the same requests, the same latencies?
+result<report> simulation(const options& wanted);
 /// Messages and memory between two processes, against CAF's own network and UCX alone.
 result<report> transporting(const options& wanted);
 

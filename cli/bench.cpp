@@ -32,6 +32,14 @@ constexpr benchmark benchmarks[] = {
     {"tokenizer", "How fast text becomes tokens.", bench::tokenizing},
     {"structured-output", "What it costs to hold answers to JSON schemas.", bench::structured_output},
     {"migration", "How long a stream stands still while its request moves to another worker.", bench::migration},
+    {"llumnix", "Rescheduling by virtual usage against round robin and least memory, simulated.",
+     bench::llumnix_scheduling, false},
+    {"jitserve", "Goodput under mixed objectives, against other orders, simulated.", bench::jitserve_scheduling, false},
+    {"hexgen-text2sql", "Agents' calls over unequal instances, by its traces, simulated.", bench::hexgen_scheduling,
+     false},
+    {"distserve", "Prefill and decoding on different workers against the same, simulated.", bench::distserve_phases,
+     false},
+    {"simulation", "The simulator against a live cluster that serves the same requests.", bench::simulation},
     {"transport", "Messages and memory between two processes, against CAF's own network and UCX alone.",
      bench::transporting, false},
 };
@@ -46,6 +54,7 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   auto& options = arguments.options;
   options.text = "../shared/data/wikitext2/valid.txt";
   options.schemas = "tests/data/json_schemas.json";
+  options.traces = "../shared/data";
   options.troupe = "/proc/self/exe";
   verb.add_option("MODEL", arguments.model, "A GGUF file or the name of a pulled model.")->capture_default_str();
   verb.add_option("--threads,-t", options.threads, "Threads that compute; 0: one for each processor.");
@@ -58,6 +67,8 @@ void add_options(CLI::App& verb, bench_arguments& arguments) {
   verb.add_option("--text", options.text, "UTF-8 text for tokenizer.")->capture_default_str();
   verb.add_option("--schemas", options.schemas,
                   "JSON schemas for structured-output, as [{\"name\": …, \"schema\": …}].")
+      ->capture_default_str();
+  verb.add_option("--traces", options.traces, "The folder of the traces that simulations replay.")
       ->capture_default_str();
   verb.add_option("--json", arguments.json, "Write the claims to this file.");
   verb.add_flag("--roofline", options.roofline,

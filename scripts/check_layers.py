@@ -20,7 +20,7 @@ ALLOWED = {
     "transport": ["base"],
     "simulator": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols"],
     "include": ["base", "kernels", "runtime", "policies", "actors", "troupe"],
-    "bench": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols"],
+    "bench": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols", "simulator"],
     "cli": ["base", "kernels", "runtime", "policies", "transport", "actors", "actors/protocols", "simulator", "bench", "troupe"],
     "examples": ["troupe"],
 }

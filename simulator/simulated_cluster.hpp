@@ -37,6 +37,7 @@ struct instance_kind {
   std::uint32_t max_sequences = 256;
   std::uint32_t max_running = 0;
   std::uint32_t interleaved_prefill_tokens = 512;
+  std::uint32_t attention_context = 0;  // batch_limits::attention_context
   bool prefix_caching = false;
 };
 
@@ -59,7 +60,7 @@ struct simulated_cluster_options {
   std::string local_order = "fcfs";
   policies::batching_settings batching{};
   std::optional<policies::rescheduling_settings> rescheduling{};
-  std::chrono::milliseconds reschedule_every{100};
+  std::chrono::milliseconds reschedule_every{25};
   std::optional<policies::scaling_settings> scaling{};  // workers are started as the first kind of instance
   std::chrono::milliseconds scale_every{10'000};
   duration start_time = std::chrono::seconds(30);  // of an instance that is asked for

@@ -42,7 +42,7 @@ struct scheduler_config {
 
   std::optional<policies::rescheduling_settings> rescheduling{};  // nullopt: requests stay where they are
   policies::rescheduling_settings rescheduling_later{};           // when it is set later
-  std::chrono::milliseconds reschedule_every{100};
+  std::chrono::milliseconds reschedule_every{25};
   std::optional<policies::scaling_settings> scaling{};  // nullopt: as many workers as there are
   std::chrono::milliseconds scale_every{10'000};
   std::chrono::milliseconds scale_after{0};       // longer before the first look: workers may be on their way already

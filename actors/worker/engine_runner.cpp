@@ -127,6 +127,19 @@ void engine_runner::note_step(duration took) {
   pace_.observe(shape_, took);
 }
 
+/// Anew every few tokens and, for what stands still, every frame: a prediction costs more than the rest of a plan.
+std::uint32_t engine_runner::predict_left(running& of, std::uint32_t n_drawn) {
+  constexpr std::uint32_t tokens_between = 8;
+  constexpr std::uint64_t steps_between = 50;
+  auto& known = of.prediction;
+  const std::uint32_t drawn_since = n_drawn - known.n_drawn;
+  if (known.step == 0 || n_steps_ - known.step >= steps_between || drawn_since >= tokens_between) {
+    known = {n_steps_, n_drawn, predict_left(of.facts, n_drawn)};
+    return known.left;
+  }
+  return std::max(known.left - std::min(known.left, drawn_since), 1u);
+}
+
 std::uint32_t engine_runner::predict_left(const request_facts& facts, std::uint32_t n_drawn) const {
   const std::uint32_t most = facts.max_tokens - std::min(facts.max_tokens, n_drawn);
   if (!options_.lengths) return std::max(most, 1u);
@@ -134,7 +147,7 @@ std::uint32_t engine_runner::predict_left(const request_facts& facts, std::uint3
   return std::clamp(static_cast<std::uint32_t>(left + 0.5), 1u, std::max(most, 1u));
 }
 
-policies::batch_sequence engine_runner::view(const sequence_status& s, const running& of) const {
+policies::batch_sequence engine_runner::view(const sequence_status& s, running& of) {
   policies::batch_sequence seen;
   seen.id = s.id;
   seen.n_known = s.n_known;
@@ -145,7 +158,7 @@ policies::batch_sequence engine_runner::view(const sequence_status& s, const run
   seen.n_guessed = s.n_guessed;
   seen.acceptance = s.acceptance;
   seen.n_prompt = of.facts.n_prompt;
-  seen.predicted_left = predict_left(of.facts, s.n_known - of.facts.n_prompt);
+  seen.predicted_left = predict_left(of, s.n_known - of.facts.n_prompt);
   seen.arrived = of.facts.arrived;
   seen.objective = of.facts.objective;
   seen.running = of.in_last_step;
@@ -153,7 +166,7 @@ policies::batch_sequence engine_runner::view(const sequence_status& s, const run
   return seen;
 }
 
-std::optional<request_id> engine_runner::choose_victim() const {
+std::optional<request_id> engine_runner::choose_victim() {
   std::vector<policies::batch_sequence> all;
   for (const auto& s : engine_->sequences())
     all.push_back(view(s, sequences_.at(s.id)));
@@ -162,6 +175,7 @@ std::optional<request_id> engine_runner::choose_victim() const {
 }
 
 step_plan engine_runner::make_plan(time_point now) {
+  ++n_steps_;
   view_.clear();
   for (const auto& s : engine_->sequences()) {
     const auto found = sequences_.find(s.id);
@@ -252,8 +266,6 @@ load_report engine_runner::measure_load() const {
     ++load.sequences;
     load.sequences_running += s.admitted ? 1 : 0;
     if (s.n_known - s.n_computed > 1) load.tokens_to_compute += s.n_known - s.n_computed;
-    const auto& facts = sequences_.at(s.id).facts;
-    load.tokens_left += predict_left(facts, s.n_known - facts.n_prompt);
     if (s.admitted) continue;
     const std::uint32_t wanted = (s.n_known + status.block_tokens - 1) / status.block_tokens;
     if (load.blocks_queued == 0) load.blocks_wanted = wanted;

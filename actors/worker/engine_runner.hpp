@@ -62,7 +62,7 @@ class engine_runner {
   bool has_work() const { return can_step() || !report_.progress.empty(); }
 
   /// A running request that may go to another worker, the one that policies/llumnix_rescheduling picks.
-  std::optional<request_id> choose_victim() const;
+  std::optional<request_id> choose_victim();
 
   /// The local order from the next step on.
   void set_policy(std::unique_ptr<policies::batching_policy> policy) { policy_ = std::move(policy); }
@@ -83,6 +83,11 @@ class engine_runner {
     std::uint64_t run = 0;
     bool paused = false;
     bool in_last_step = false;
+    struct {
+      std::uint64_t step = 0;  // when it was made; 0: never
+      std::uint32_t n_drawn = 0;
+      std::uint32_t left = 0;
+    } prediction{};
     time_point served{};  // the last time it was granted something
     std::shared_ptr<kv_listener> listener{};
     std::function<void(engine_runner&)> at_first_token{};
@@ -92,7 +97,8 @@ class engine_runner {
   void erase(sequence_id sequence);
 
   step_plan make_plan(time_point now);
-  policies::batch_sequence view(const sequence_status& s, const running& of) const;
+  policies::batch_sequence view(const sequence_status& s, running& of);
+  std::uint32_t predict_left(running& of, std::uint32_t n_drawn);
   std::uint32_t predict_left(const request_facts& facts, std::uint32_t n_drawn) const;
   void note_plan(const policies::batch_plan& plan, time_point now);
   void collect(std::vector<sequence_output> outputs);
@@ -106,6 +112,7 @@ class engine_runner {
   policies::step_shape shape_;  // of the last step
   std::uint64_t assigned_ = 0;  // the last assignment's number
   std::uint64_t n_preempted_ = 0;
+  std::uint64_t n_steps_ = 0;
   std::size_t n_granted_ = 0;  // sequences, in the last step
   std::unordered_map<sequence_id, running> sequences_;
   std::unordered_map<request_id, sequence_id> by_request_;
