@@ -57,39 +57,46 @@ std::vector<double> gaps(const std::vector<clock::time_point>& times, std::size_
 result<std::unique_ptr<small_cluster>> small_cluster::start(const options& wanted,
                                                             const std::vector<std::string>& roles, std::uint32_t stages,
                                                             const std::string& transports) {
+  return start(wanted, {.roles = roles, .relocation_stages = stages, .transports = transports});
+}
+
+result<std::unique_ptr<small_cluster>> small_cluster::start(const options& wanted, const small_cluster_options& of) {
   std::unique_ptr<small_cluster> made(new small_cluster());
   node_options head;
   head.model = wanted.model;
   head.local_worker = false;
   head.cluster.listen = "127.0.0.1:0";
-  head.cluster.transports = transports;
+  head.cluster.transports = of.transports;
+  head.dispatch = of.dispatch;
+  head.scheduler = of.scheduler;
   auto started = node::start(head);
   if (!started) return started.error();
   made->head_ = *std::move(started);
-  for (std::size_t i = 0; i < roles.size(); ++i) {
+  for (std::size_t i = 0; i < of.roles.size(); ++i) {
     worker_node_options worker;
     worker.worker.model = wanted.model;
     worker.worker.threads = 1;
-    worker.worker.max_num_seqs = 8;
+    worker.worker.max_num_seqs = of.max_num_seqs;
+    worker.worker.scheduler = of.scheduler;
     worker.worker.num_speculative_tokens = 0;  // a token a step, so that gaps are steps
     worker.worker.enable_prefix_caching = false;
-    worker.worker.relocation_stages = stages;
+    worker.worker.relocation_stages = of.relocation_stages;
     worker.cluster.join = made->head_->cluster_address();
     worker.cluster.node_name = "worker-" + std::to_string(i + 1);
-    worker.cluster.roles = roles[i];
-    worker.cluster.transports = transports;
+    worker.cluster.roles = of.roles[i];
+    worker.cluster.transports = of.transports;
     auto node = worker_node::start(worker);
     if (!node) return node.error();
     made->workers_.push_back(*std::move(node));
   }
   cluster_options operating;
   operating.join = made->head_->cluster_address();
-  operating.transports = transports;
+  operating.transports = of.transports;
   auto client = cluster_client::connect(operating);
   if (!client) return client.error();
   made->client_ = *std::move(client);
   const auto end = clock::now() + patience;
-  while (made->head_->service().status().workers < roles.size() || !made->head_->service().status().ready) {
+  while (made->head_->service().status().workers < of.roles.size() || !made->head_->service().status().ready) {
     if (clock::now() > end) return make_error(errc::unavailable, "The workers did not join.");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -1,5 +1,5 @@
 // A head without an engine and some workers on loopback, one computing thread each, all in this process; and streams
-// that keep when each token came. What `troupe bench migration` measures on.
+// that keep when each token came. What `troupe bench migration` and `simulation` measure on.
 #pragma once
 
 #include "actors/cluster_client.hpp"
@@ -48,8 +48,18 @@ struct move_times {
   double pause_ms = 0;  // in which no worker computed it
 };
 
+struct small_cluster_options {
+  std::vector<std::string> roles{"worker", "worker"};  // of each worker
+  std::uint32_t relocation_stages = 3;
+  std::string transports{};  // cluster_options::transports
+  std::string dispatch = "least_loaded";
+  std::string scheduler = "fcfs";
+  std::uint32_t max_num_seqs = 8;
+};
+
 class small_cluster {
  public:
+  static result<std::unique_ptr<small_cluster>> start(const options& wanted, const small_cluster_options& of);
   /// `stages`: worker_options::relocation_stages. `transports`: cluster_options::transports.
   static result<std::unique_ptr<small_cluster>> start(const options& wanted, const std::vector<std::string>& roles,
                                                       std::uint32_t stages, const std::string& transports = "");
@@ -57,6 +67,7 @@ class small_cluster {
   /// A greedy request with a prompt that no other has.
   std::shared_ptr<timed_stream> begin(std::uint32_t prompt_tokens, std::uint32_t answer_tokens, request_id& id);
   void cancel(request_id id) { head_->service().cancel(id); }
+  service_status status() const { return head_->service().status(); }
   /// Asks, and waits until it is over; nullopt: it did not move. One at a time.
   std::optional<move_times> move(request_id id);
 

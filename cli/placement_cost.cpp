@@ -1,14 +1,13 @@
 #include "cli/placement_cost.hpp"
 
 #include "bench/engine_alone.hpp"
+#include "bench/step_times.hpp"
 #include "policies/step_cost_fit.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <utility>
@@ -33,69 +32,29 @@ std::string percent(double share) {
 
 // --- measured here
 
-double milliseconds_of_step(engine& of, const step_plan& plan) {
-  const auto began = std::chrono::steady_clock::now();
-  of.step(plan);
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
-}
-
-// Others compute on this machine, too: of several steps of a shape the quickest is the one that was left alone.
-constexpr int n_tries = 3;
-
-/// Prompts of one length each.
-result<> measure_prompts(cpu_engine& engine, std::initializer_list<std::uint32_t> lengths,
-                         std::vector<step_sample>& samples) {
-  for (const std::uint32_t n : lengths) {
-    step_sample sample;
-    sample.shape.add_prompt(0, n);
-    for (int i = 0; i < n_tries; ++i) {
-      const auto added = engine.add(bench::make_request(bench::random_prompt(n, engine.config().n_vocab, n + i), 2));
-      if (!added) return added.error();
-      const double took_ms = milliseconds_of_step(engine, {{}, {{*added, n}}});
-      sample.time_ms = i == 0 ? took_ms : std::min(sample.time_ms, took_ms);
-      engine.remove(*added);
-    }
-    samples.push_back(sample);
-  }
-  return {};
-}
-
-/// Batches of some sizes, each at two contexts.
-result<> measure_decoding(cpu_engine& engine, std::vector<step_sample>& samples) {
-  for (const std::uint32_t context : {64u, 256u})
-    for (const std::uint32_t n : {1u, 4u, 10u}) {
-      std::vector<sequence_id> batch;
-      step_plan plan;
-      step_sample sample;
-      for (std::uint32_t i = 0; i < n; ++i) {
-        const auto added =
-            engine.add(bench::make_request(bench::random_prompt(context, engine.config().n_vocab, i), 2 + n_tries));
-        if (!added) return added.error();
-        batch.push_back(*added);
-        plan.grants.push_back({*added, 1});
-        sample.shape.add_decoding(context + 1);
-        engine.step({{}, {{*added, context}}});
-      }
-      for (int i = 0; i < n_tries; ++i) {
-        const double took_ms = milliseconds_of_step(engine, plan);
-        sample.time_ms = i == 0 ? took_ms : std::min(sample.time_ms, took_ms);
-      }
-      samples.push_back(sample);
-      for (const auto id : batch)
-        engine.remove(id);
-    }
-  return {};
+/// Others compute on this machine, too: of several steps of a shape the quickest is the one that was left alone.
+result<step_sample> time_quickest(cpu_engine& engine, const bench::step_recipe& recipe) {
+  const auto samples = bench::time_step(engine, recipe, 3);
+  if (!samples) return samples.error();
+  return *std::ranges::min_element(*samples, {}, &step_sample::time_ms);
 }
 
 result<placement_cost> measure(const cost_request& wanted) {
   auto engine = bench::load_engine(wanted.model, wanted.isa, wanted.threads);
   if (!engine) return engine.error();
+  std::vector<bench::step_recipe> recipes;
+  for (const std::uint32_t n : {24u, 48u, 96u, 192u, 288u, 384u})
+    recipes.push_back(bench::whole_prompt(n));
+  for (const std::uint32_t context : {64u, 256u})
+    for (const std::uint32_t n : {1u, 4u, 10u})
+      recipes.push_back(bench::decoding_batch(n, context));
   std::vector<step_sample> samples;
-  if (auto measured = measure_prompts(**engine, {24u, 192u}, samples); !measured) return measured.error();
-  samples.clear();  // those warmed up
-  if (auto measured = measure_prompts(**engine, {24u, 48u, 96u, 192u, 288u, 384u}, samples); !measured)
-    return measured.error();
-  if (auto measured = measure_decoding(**engine, samples); !measured) return measured.error();
+  if (auto warm = time_quickest(**engine, recipes.front()); !warm) return warm.error();
+  for (const auto& recipe : recipes) {
+    const auto sample = time_quickest(**engine, recipe);
+    if (!sample) return sample.error();
+    samples.push_back(*sample);
+  }
   const auto fit = policies::fit_step_cost(samples);
   if (!fit) return fit.error();
   placement_cost made;

@@ -201,6 +201,7 @@ std::unique_ptr<engine_driver> simulated_cluster::make_driver(std::size_t at, wo
   made.max_context = of.kind.max_context;
   made.max_batched_tokens = of.kind.max_batched_tokens;
   made.max_sequences = of.kind.max_sequences;
+  made.attention_context = of.kind.attention_context;
   made.prefix_caching = of.kind.prefix_caching;
   made.cost = of.kind.cost;
   made.watch_kv = false;

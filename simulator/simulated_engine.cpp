@@ -251,6 +251,7 @@ engine_status simulated_engine::status() const {
   status.max_context = options_.max_context;
   status.max_batched_tokens = options_.max_batched_tokens;
   status.max_sequences = options_.max_sequences;
+  status.attention_context = options_.attention_context;
   const auto n_paused = std::count_if(sequences_.begin(), sequences_.end(),
                                       [](const auto& s) { return s.second.admitted && s.second.paused; });
   status.sequences_in_transfer = static_cast<std::uint32_t>(static_cast<std::size_t>(n_paused) + arrivals_.size());

@@ -38,6 +38,7 @@ struct simulated_engine_options {
   std::uint32_t max_context = 256;
   std::uint32_t max_batched_tokens = 64;
   std::uint32_t max_sequences = 4;
+  std::uint32_t attention_context = 0;  // engine_status::attention_context
   bool prefix_caching = false;
   bool broken = false;            // dies at its first step
   std::uint64_t fingerprint = 1;  // of K and V
