@@ -3,6 +3,7 @@
 #include "actors/worker/request_facts.hpp"
 #include "base/failpoint.hpp"
 #include "policies/hexgen_text2sql.hpp"
+#include "policies/step_pace.hpp"
 #include "runtime/observe/metrics.hpp"
 
 #include <algorithm>
@@ -71,6 +72,28 @@ void find_prefixes(const scheduler_state& state, const std::vector<std::uint64_t
     worker.cached_tokens = state.prefixes.cached_tokens(chunks, worker.id);
 }
 
+/// Its service time on the worker that is quickest with it, s; 0: no worker's pace is known.
+double quickest_time(const scheduler_state& state, const policies::dispatch_request& request) {
+  double quickest = 0;
+  for (const auto& [id, worker] : state.workers)
+    if (const double alone = policies::time_alone(request, worker.load()); alone > 0)
+      quickest = quickest == 0 ? alone : std::min(quickest, alone);
+  return quickest;
+}
+
+/// What a request is to a worker, s. Of an unknown pace something is assumed: work that counts for nothing would draw
+/// everything to a worker that is new.
+double work_on(const scheduler_state& state, const policies::dispatch_request& request,
+               const policies::dispatch_worker& worker) {
+  if (const double alone = policies::time_alone(request, worker); alone > 0) return alone;
+  if (const double quickest = quickest_time(state, request); quickest > 0) return quickest;
+  const policies::step_pace guess;
+  policies::dispatch_worker guessed;
+  guessed.token_s = std::chrono::duration<double>(guess.token_time()).count();
+  guessed.step_s = std::chrono::duration<double>(guess.step_time()).count();
+  return policies::time_alone(request, guessed);
+}
+
 /// A request leaves the queue for a worker.
 void assign(scheduler_pointer self, request_id id, request_entry& entry, worker_id chosen) {
   auto& state = self->state;
@@ -78,7 +101,7 @@ void assign(scheduler_pointer self, request_id id, request_entry& entry, worker_
   state.shares.serve(entry.tag);
   auto& worker = state.workers.at(chosen);
   entry.worker = chosen;
-  entry.work_s = policies::time_alone(describe(entry), worker.load());
+  entry.work_s = work_on(state, describe(entry), worker.load());
   assign_request message{std::move(*entry.request), entry.epoch,
                          worker.give(entry.prompt_tokens, entry.is_urgent(), entry.work_s)};
   entry.request.reset();
@@ -116,15 +139,6 @@ void abandon(scheduler_pointer self, request_place old) {
   }
   end_call(self, entry);
   state.requests.erase(old);
-}
-
-/// Its service time on the worker that is quickest with it, s; 0: no worker's pace is known.
-double quickest_time(const scheduler_state& state, const policies::dispatch_request& request) {
-  double quickest = 0;
-  for (const auto& [id, worker] : state.workers)
-    if (const double alone = policies::time_alone(request, worker.load()); alone > 0)
-      quickest = quickest == 0 ? alone : std::min(quickest, alone);
-  return quickest;
 }
 
 /// Tenants share no programs, whatever they call them, and learn nothing from each other's.

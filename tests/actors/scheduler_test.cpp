@@ -274,6 +274,22 @@ TEST_CASE("what was assigned counts before a report has it: no herd between two 
   }
 }
 
+TEST_CASE("workers of unknown pace draw no more than their share", "[scheduler]") {
+  const auto& name = GENERATE(from_range(policies::dispatch_policy_names()));
+  const std::uint32_t n_known = GENERATE(0u, 1u, 3u);
+  CAPTURE(name, n_known);
+  probed_scheduler cast({}, name);
+  for (std::uint32_t id = 1; id <= 4; ++id) {
+    auto report = cast.report_of(cast.join(id));
+    if (id > n_known) report.token_ns = report.step_us = 0;
+    cast.report(report);
+  }
+  for (int i = 0; i < 16; ++i)
+    cast.submit(make_request(100, 20, i * 1000));
+  for (std::uint32_t id = 1; id <= 4; ++id)
+    CHECK(cast.worker(id).assigned.size() == 4);
+}
+
 TEST_CASE("a report that has seen only some of the assignments does not forget the others", "[scheduler]") {
   for (const std::string name : {"least_loaded", "llumnix", "least_memory"}) {
     CAPTURE(name);
