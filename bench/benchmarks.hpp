@@ -42,6 +42,8 @@ result<report> migration(const options& wanted);
 result<report> llumnix_scheduling(const options& wanted);
 /// JITServe's order against others under mixed objectives, simulated.
 result<report> jitserve_scheduling(const options& wanted);
+/// What a decision costs, and how many requests a second a scheduler takes.
+result<report> scheduling_cost(const options& wanted);
 /// Agents' calls over unequal instances, simulated.
 result<report> hexgen_scheduling(const options& wanted);
 /// Prefill and decoding apart against together, simulated.

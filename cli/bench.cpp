@@ -35,6 +35,8 @@ constexpr benchmark benchmarks[] = {
     {"llumnix", "Rescheduling by virtual usage against round robin and least memory, simulated.",
      bench::llumnix_scheduling, false},
     {"jitserve", "Goodput under mixed objectives, against other orders, simulated.", bench::jitserve_scheduling, false},
+    {"scheduling", "What decisions cost, and how many requests a second a scheduler takes.", bench::scheduling_cost,
+     false},
     {"hexgen-text2sql", "Agents' calls over unequal instances, by its traces, simulated.", bench::hexgen_scheduling,
      false},
     {"distserve", "Prefill and decoding on different workers against the same, simulated.", bench::distserve_phases,
