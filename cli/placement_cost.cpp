@@ -34,7 +34,8 @@ std::string percent(double share) {
 
 /// Others compute on this machine, too: of several steps of a shape the quickest is the one that was left alone.
 result<step_sample> time_quickest(cpu_engine& engine, const bench::step_recipe& recipe) {
-  const auto samples = bench::time_step(engine, recipe, 3);
+  const auto by = engine.n_threads() == 1 ? bench::step_clock::thread : bench::step_clock::wall;
+  const auto samples = bench::time_step(engine, recipe, 3, by);
   if (!samples) return samples.error();
   return *std::ranges::min_element(*samples, {}, &step_sample::time_ms);
 }
