@@ -60,7 +60,7 @@ time_point program_history::begun(const std::string& name, time_point now) const
 
 program_history::outlook program_history::look_ahead(const std::string& workflow, const std::string& step) const {
   const auto found = steps_.find({workflow, step});
-  return found == steps_.end() ? outlook{} : found->second;
+  return found == steps_.end() ? outlook{} : found->second.known;
 }
 
 void program_history::learn(const program& ended) {
@@ -72,13 +72,27 @@ void program_history::learn(const program& ended) {
   for (std::size_t stage = ended.stages; stage-- > 0;)
     after_s[stage] = after_s[stage + 1] + stage_s[stage + 1];
   for (const auto& each : ended.calls) {
-    const step_key key{ended.workflow, each.step};
-    if (!steps_.contains(key) && steps_.size() >= settings_.max_steps) continue;
-    outlook& known = steps_[key];
+    outlook& known = find_step({ended.workflow, each.step});
     ++known.n;
     average_in(known.own_s, each.estimate_s, known.n);
     average_in(known.after_s, after_s[each.stage], known.n);
   }
+}
+
+/// To be learnt about; the one that was not for longest makes room for a new one.
+program_history::outlook& program_history::find_step(const step_key& key) {
+  const auto found = steps_.find(key);
+  if (found != steps_.end()) {
+    steps_by_use_.splice(steps_by_use_.end(), steps_by_use_, found->second.place);
+    return found->second.known;
+  }
+  while (!steps_.empty() && steps_.size() >= settings_.max_steps) {
+    steps_.erase(steps_by_use_.front());
+    steps_by_use_.pop_front();
+  }
+  learnt_step& made = steps_[key];
+  made.place = steps_by_use_.insert(steps_by_use_.end(), key);
+  return made.known;
 }
 
 bool program_history::is_over(const program& of, time_point now) const {

@@ -6,7 +6,7 @@
 // T: the mean predicted service time of calls of the step, R: the mean of what follows such a call in its program,
 // along the longest of parallel calls. JITServe's sub-deadline D_s = (t_<=s / t_total) D and HexGen-Text2SQL's stage
 // budget are this same share. Nobody says when a program ends: it is over when no call came for `idle_after`. Bounded:
-// programs, calls of each and steps; the program that was used least lately goes, one without a call under way before
+// programs, calls of each and steps; what was used least lately goes, a program without a call under way before
 // one with. O(log programs) a call. Pure state.
 #pragma once
 
@@ -70,7 +70,13 @@ class program_history {
   using program_place = std::map<std::string, program>::iterator;
   using step_key = std::pair<std::string, std::string>;
 
+  struct learnt_step {
+    outlook known;
+    std::list<step_key>::iterator place{};  // in steps_by_use_
+  };
+
   void learn(const program& ended);
+  outlook& find_step(const step_key& key);
   bool is_over(const program& of, time_point now) const;
   void retire(program_place over);
   void retire_idle(time_point now);
@@ -79,7 +85,8 @@ class program_history {
   program_history_settings settings_;
   std::map<std::string, program> programs_;
   std::list<std::string> resting_, busy_;  // programs without and with calls under way; the least lately used first
-  std::map<step_key, outlook> steps_;
+  std::map<step_key, learnt_step> steps_;
+  std::list<step_key> steps_by_use_;  // the least lately learnt first
 };
 
 }  // namespace troupe::policies

@@ -226,6 +226,8 @@ void dispatch(scheduler_pointer self) {
   const bool by_prefix = state.config.dispatch->wants_cached_tokens();
   while (!state.queue.empty()) {
     auto loads = able_workers(state, worker_role::prefill);
+    // Before the front's prompt is looked at: it may be long, and reports are many while all are full.
+    if (std::ranges::none_of(loads, policies::has_room)) return;
     const request_id id = state.queue.begin()->id;
     auto& entry = state.requests.at(id);
     std::vector<std::uint64_t> chunks;

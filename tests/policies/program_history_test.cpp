@@ -211,6 +211,24 @@ TEST_CASE("at the bound the program goes that was used least lately, never the o
   CHECK(history.programs() == 3);
 }
 
+TEST_CASE("of many steps those are kept that were learnt last", "[program_history]") {
+  program_history history({.max_programs = 1, .max_steps = 3});
+  const auto learn = [&](const std::string& step, double now) {
+    history.begin_call("p" + step, "flow", step, 1, 0, at(now));
+    history.end_call("p" + step, at(now));
+    history.begin_call("next", "", "", 1, 0, at(now));  // the one before makes room, and so is learnt
+    history.end_call("next", at(now));
+  };
+  for (int i = 0; i < 100; ++i) {
+    learn("often", i);
+    learn("once" + std::to_string(i), i + 0.5);
+  }
+  CHECK(history.look_ahead("flow", "often").n == 100);
+  CHECK(history.look_ahead("flow", "once99").n == 1);
+  for (int i = 0; i < 98; ++i)
+    CHECK(history.look_ahead("flow", "once" + std::to_string(i)).n == 0);
+}
+
 TEST_CASE("programs that never end are forgotten, and those of many calls are bounded", "[program_history]") {
   program_history history({.max_programs = 100, .max_calls = 8, .max_steps = 50});
   for (int i = 0; i < 10'000; ++i)  // none of these calls ends
