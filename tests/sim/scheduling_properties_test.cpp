@@ -1,6 +1,6 @@
 // What must hold of every dispatch policy with every local order, on random small clusters with random work: every call
 // ends with all its tokens, within what all the work takes one after the other; the same seed gives the same run; no
-// instance idles while requests wait; twice the instances are not slower.
+// instance idles while requests wait; twice as many equal instances are not slower.
 #include "base/random.hpp"
 #include "policies/batching.hpp"
 #include "policies/dispatch.hpp"
@@ -190,10 +190,12 @@ TEST_CASE("no instance idles while requests wait", "[sim][scheduling]") {
   }
 }
 
-TEST_CASE("twice the instances are not slower", "[sim][scheduling]") {
+TEST_CASE("twice as many equal instances are not slower", "[sim][scheduling]") {
   for (std::uint64_t seed = first_seed(); seed <= last_seed(3); ++seed) {
     random_stream random(seed ^ 0xd0b1e);
     auto options = random_cluster(random);
+    // Equal ones: who goes by memory alone would rather double up on large slow ones (seed 66, llumnix: 1.26 times).
+    options.instances.resize(1);
     const auto work = random_work(random, 40);
     auto doubled = options;
     for (auto& kind : doubled.instances)
