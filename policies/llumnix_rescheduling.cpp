@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace troupe::policies {
 namespace {
@@ -28,9 +29,14 @@ double freeness(const dispatch_worker& worker, std::uint32_t headroom) {
   return free_blocks(worker, headroom) / std::max(batch_size(worker), 1u);
 }
 
-std::optional<worker_id> llumnix_dispatch::choose(const dispatch_request&, std::span<const dispatch_worker> workers,
-                                                  std::uint64_t) const {
-  return least(workers, [&](const dispatch_worker& w) { return -freeness(w, headroom_); });
+std::optional<worker_id> llumnix_dispatch::choose(const dispatch_request& request,
+                                                  std::span<const dispatch_worker> workers, std::uint64_t) const {
+  const bool urgent = request.priority < 0 && headroom_ > 0;
+  return least(workers, [&](const dispatch_worker& w) {
+    // Beside other urgent ones as long as their instance is within its load: each instance with one keeps its headroom.
+    const bool opens_another = urgent && (w.requests_urgent == 0 || free_blocks(w, headroom_) < 0);
+    return std::make_pair(opens_another, -freeness(w, urgent ? 0 : headroom_));
+  });
 }
 
 std::vector<migration_pair> pair_migrations(std::span<const dispatch_worker> workers,

@@ -24,7 +24,8 @@ namespace troupe::policies {
 /// -infinity for a draining instance.
 double freeness(const dispatch_worker& worker, std::uint32_t headroom);
 
-/// To the highest freeness.
+/// To the highest freeness; with headroom, urgent requests beside other urgent ones first. (In the artifact they go to
+/// the highest freeness too, and soon every instance has one and keeps its headroom for it: that helps nobody.)
 class llumnix_dispatch final : public dispatch_policy {
  public:
   explicit llumnix_dispatch(std::uint32_t headroom) : headroom_(headroom) {}

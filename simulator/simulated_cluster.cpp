@@ -11,6 +11,7 @@
 #include "simulator/simulated_node.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 namespace troupe::simulator {
@@ -82,7 +83,9 @@ class simulated_cluster {
 
 simulated_cluster::simulated_cluster(const simulated_cluster_options& options, const workload& asked)
     : options_(options), asked_(asked), network_([this] { return now_; }, network_of(options)) {
-  (void)configure_log({log_format::text, log_level::off, {}});
+  // Once: other simulations may be logging.
+  static std::once_flag silenced;
+  std::call_once(silenced, [] { (void)configure_log({log_format::text, log_level::off, {}}); });
   nodes_.reserve(4096);  // drivers and their callbacks name them by index, nodes stay where they are
   lengths_ = make_predictor();
   start_head();
@@ -173,7 +176,7 @@ void simulated_cluster::start_instance(const instance_kind& kind) {
   cast.name = starting.outcome.name;
   cast.roles = kind.roles;
   cast.head = nodes_[0].node->where();
-  cast.bulk = starting.bulk;
+  if (options_.relocations) cast.bulk = starting.bulk;
   cast.make_driver = [this, at](worker_id worker, engine_driver::listener report) {
     return make_driver(at, worker, std::move(report));
   };

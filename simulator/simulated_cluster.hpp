@@ -60,6 +60,7 @@ struct simulated_cluster_options {
   std::string local_order = "fcfs";
   policies::batching_settings batching{};
   std::optional<policies::rescheduling_settings> rescheduling{};
+  bool relocations = true;  // false: requests cannot move at all, not even from an instance that drains
   std::chrono::milliseconds reschedule_every{25};
   std::optional<policies::scaling_settings> scaling{};  // workers are started as the first kind of instance
   std::chrono::milliseconds scale_every{10'000};
