@@ -28,14 +28,4 @@ std::optional<worker_id> hexgen_dispatch::choose(const dispatch_request& request
   });
 }
 
-double tune_alpha(std::span<const double> grid, const std::function<double(double alpha)>& cost) {
-  double best = grid.empty() ? hexgen_settings{}.alpha : grid.front();
-  double least_cost = std::numeric_limits<double>::infinity();
-  for (const double alpha : grid) {
-    const double its = cost(alpha);
-    if (its < least_cost) best = alpha, least_cost = its;
-  }
-  return best;
-}
-
 }  // namespace troupe::policies

@@ -11,9 +11,7 @@
 
 #include "policies/dispatch.hpp"
 
-#include <functional>
 #include <span>
-#include <vector>
 
 namespace troupe::policies {
 
@@ -35,8 +33,5 @@ class hexgen_dispatch final : public dispatch_policy {
 
 /// A call alone on a worker, s; 0 when its pace is not known.
 double time_alone(const dispatch_request& request, const dispatch_worker& worker);
-
-/// The value of the grid with the least cost, the smallest of several. `cost` replays recent traffic.
-double tune_alpha(std::span<const double> grid, const std::function<double(double alpha)>& cost);
 
 }  // namespace troupe::policies
