@@ -2,13 +2,12 @@
 // file has, at its own time (zero where the form has no times) and with its own lengths. What is wanted of it is chosen
 // by trace_selection.hpp.
 //
-//   azure      CSV  arrival_s, context_tokens, generated_tokens        Azure's LLM inference trace (Splitwise, ISCA
-//   2024) mooncake   JSON lines  timestamp (ms), input_length, output_length, hash_ids    Mooncake (FAST 2025); the
-//   hashes,
-//              one for each 512 tokens of the prompt, become workload_call::prefix
-//   hexgen     CSV  request, call, stage, step, input_tokens, output_tokens         agentic calls of HexGen-Text2SQL;
-//   no times lengths    CSV  prefill_tokens, decode_tokens                      Vidur's samples of lengths; no times
-//   chat       JSON lines  source, turns, reference                    prompts with reference answers; no times
+//   azure      CSV         arrival_s, context_tokens, generated_tokens: Azure's LLM inference trace (Splitwise, 2024)
+//   mooncake   JSON lines  timestamp (ms), input_length, output_length, hash_ids: Mooncake (FAST 2025); the hashes, one
+//                          for each 512 tokens of the prompt, become workload_call::prefix
+//   hexgen     CSV         request, call, stage, step, input_tokens, output_tokens: agents' calls; no times
+//   lengths    CSV         prefill_tokens, decode_tokens: Vidur's samples; no times
+//   chat       JSON lines  source, turns, reference: prompts with reference answers; no times
 //
 // Cost: a pass over the file. Errors name the file, the line and the field: a hole, what is no number, lengths of zero,
 // time that goes backwards, a line that goes on where it should end.
