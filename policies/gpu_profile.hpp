@@ -53,8 +53,8 @@ struct operator_row {
   double layer_ms() const;
 };
 
-/// One row of a network table: the median of a collective over `num_workers`, or of a send. A table mixes workers on one
-/// node and on several; give those of one.
+/// One row of a network table: the median of a collective over `num_workers`, or of a send. A table mixes workers on
+/// one node and on several; give those of one.
 struct link_row {
   std::uint32_t num_workers = 2;
   std::uint64_t bytes = 0;

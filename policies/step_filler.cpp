@@ -193,8 +193,8 @@ bool step_filler::has_place(std::size_t i) {
   return displacing_ == displacing::yes && n_admitted_ == limits_.max_sequences && preempt_one_behind(i);
 }
 
-// Whether a waiting sequence will find room to its last known token, beside what the admitted ones are sure to take: the
-// rest of their prompts, and a block for each stream. Else it would begin, and soon be preempted or preempt.
+// Whether a waiting sequence will find room to its last known token, beside what the admitted ones are sure to take:
+// the rest of their prompts, and a block for each stream. Else it would begin, and soon be preempted or preempt.
 bool step_filler::fits_whole(std::size_t i) const {
   if (n_admitted_ == 0) return true;
   std::uint64_t promised = n_admitted_;

@@ -34,9 +34,8 @@ TEST_CASE("Poisson requests only come closer together at a higher rate", "[goodp
 TEST_CASE("the goodput of M/D/1", "[goodput]") {
   // P(wait > t) ~ exp(-2 (1 - load) / load * t / D) in heavy traffic; 10 % wait longer than 4 D at a load of ~0.8.
   const std::vector<request_lengths> lengths{{100, 1}};
-  const simulated_unit unit{
-      .kind = unit_kind::prefill_only,
-      .prefill = {.cost = {.prompt = {0, 1, 0}}, .max_batched_tokens = 1}};
+  const simulated_unit unit{.kind = unit_kind::prefill_only,
+                            .prefill = {.cost = {.prompt = {0, 1, 0}}, .max_batched_tokens = 1}};
   const auto found = find_goodput(unit, lengths, {0.5, 1.0}, {.requests_per_instance = 20'000});
   CHECK(found.rate > 7.2);
   CHECK(found.rate < 8.4);

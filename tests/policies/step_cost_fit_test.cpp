@@ -1,7 +1,7 @@
 #include "policies/step_cost_fit.hpp"
 
-#include "base/random.hpp"
 #include "approximately.hpp"
+#include "base/random.hpp"
 #include "catch.hpp"
 
 #include <vector>
