@@ -3,6 +3,7 @@
 #include "bench/engine_alone.hpp"
 #include "bench/step_times.hpp"
 #include "policies/step_cost_fit.hpp"
+#include "simulator/cost_models.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -150,65 +152,31 @@ result<placement_cost> read_cost_file(const std::filesystem::path& file) {
 
 // --- of a GPU
 
-policies::operator_row operators_of(const csv_table& table, std::size_t row) {
-  const auto at = [&](const char* column) {
-    const double value = table.at(column, row);
-    return std::isfinite(value) ? value : 0.0;
-  };
-  return {static_cast<std::uint32_t>(at("num_tokens")),
-          static_cast<std::uint32_t>(at("tensor_parallel")),
-          at("attn_pre_proj_median_ms"),
-          at("attn_rope_median_ms"),
-          at("attn_post_proj_median_ms"),
-          at("mlp_up_proj_median_ms"),
-          at("mlp_act_median_ms"),
-          at("mlp_down_proj_median_ms"),
-          at("input_layernorm_median_ms"),
-          at("post_attention_layernorm_median_ms"),
-          at("add_median_ms"),
-          at("emb_median_ms")};
-}
-
-result<std::vector<policies::link_row>> read_links(const std::filesystem::path& file) {
-  std::vector<policies::link_row> rows;
-  if (file.empty()) return rows;
-  const auto table = csv_table::read(file, "network");
-  if (!table) return table.error();
-  for (const char* column : {"num_workers", "devices_per_node", "size_bytes", "median_ms"})
-    if (!table->has(column)) return wrong(file.string() + " has no column " + column + ".", "network");
-  for (std::size_t row = 0; row < table->rows(); ++row)
-    if (table->at("num_workers", row) == table->at("devices_per_node", row))  // all on one host
-      rows.push_back({static_cast<std::uint32_t>(table->at("num_workers", row)),
-                      static_cast<std::uint64_t>(table->at("size_bytes", row)), table->at("median_ms", row)});
-  return rows;
-}
-
 result<placement_cost> read_profile(const cost_request& wanted, const policies::gpu_facts& gpu,
                                     const model_description& model) {
-  const auto table = csv_table::read(wanted.table, "profile");
-  if (!table) return table.error();
-  for (const char* column :
-       {"num_tokens", "tensor_parallel", "n_embd", "n_head", "n_kv_head", "attn_pre_proj_median_ms"})
-    if (!table->has(column)) return wrong(wanted.table.string() + " has no column " + column + ".", "profile");
-  const std::pair<const char*, std::uint32_t> widths[] = {
-      {"n_embd", model.sizes.n_embd}, {"n_head", model.sizes.n_head}, {"n_kv_head", model.sizes.n_kv_head}};
-  for (const auto& [column, own] : widths)
-    if (table->at(column, 0) != own)
-      return wrong(wanted.table.string() + " is of another model: its " + column + " is " +
-                       std::to_string(static_cast<std::uint32_t>(table->at(column, 0))) + ", this one's is " +
-                       std::to_string(own) + ".",
+  const auto table = simulator::read_operator_table(wanted.table);
+  if (!table) return wrong(table.error().message, "profile");
+  const std::tuple<const char*, std::uint32_t, std::uint32_t> widths[] = {
+      {"n_embd", table->n_embd, model.sizes.n_embd},
+      {"n_head", table->n_head, model.sizes.n_head},
+      {"n_kv_head", table->n_kv_head, model.sizes.n_kv_head}};
+  for (const auto& [column, there, own] : widths)
+    if (there != own)
+      return wrong(wanted.table.string() + " is of another model: its " + column + " is " + std::to_string(there) +
+                       ", this one's is " + std::to_string(own) + ".",
                    "profile");
-  std::vector<policies::operator_row> rows;
-  for (std::size_t row = 0; row < table->rows(); ++row)
-    rows.push_back(operators_of(*table, row));
-  const auto links = read_links(wanted.network);
-  if (!links) return links.error();
+  std::vector<policies::link_row> links;
+  if (!wanted.network.empty()) {
+    auto read = simulator::read_link_table(wanted.network);
+    if (!read) return wrong(read.error().message, "network");
+    links = *std::move(read);
+  }
   std::map<std::uint32_t, step_cost> costs;
   placement_cost made;
   double worst = 0;
   std::optional<error> objection;
   for (const std::uint32_t tp : {1u, 2u, 4u, 8u}) {
-    const auto fit = policies::profile_step_cost(rows, *links, gpu, model.sizes, tp);
+    const auto fit = policies::profile_step_cost(table->operators, links, gpu, model.sizes, tp);
     if (!fit) {
       if (!objection) objection = fit.error();
       continue;

@@ -1,6 +1,7 @@
 #include "cli/placement_inputs.hpp"
 
-#include "base/random.hpp"
+#include "base/join.hpp"
+#include "base/normal.hpp"
 #include "runtime/gguf/gguf_file.hpp"
 #include "runtime/model/model_config.hpp"
 
@@ -10,7 +11,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <limits>
-#include <numbers>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -49,15 +50,12 @@ std::vector<std::string> split(const std::string& line, char at) {
 /// "a=1,b=2" with known names, each given once at most.
 result<std::map<std::string, std::string>> parse_pairs(const std::string& text, const std::string& field,
                                                        std::initializer_list<const char*> names) {
-  std::string known;
-  for (const char* name : names)
-    known += (known.empty() ? "" : ", ") + std::string(name);
   std::map<std::string, std::string> pairs;
   for (const auto& item : split(text, ',')) {
     const auto equals = item.find('=');
     const auto name = item.substr(0, equals);
     if (equals == std::string::npos || std::ranges::find(names, name) == names.end())
-      return wrong(field, "'" + item + "' is not NAME=VALUE with one of the names " + known + ".");
+      return wrong(field, "'" + item + "' is not NAME=VALUE with one of the names " + join(names) + ".");
     if (!pairs.emplace(name, item.substr(equals + 1)).second) return wrong(field, "'" + name + "' is there twice.");
   }
   return pairs;
@@ -137,41 +135,19 @@ result<model_description> describe_config(const std::filesystem::path& path) {
   return made;
 }
 
-const char* const prompt_columns[] = {"prompt_tokens", "context_tokens",     "prefill_tokens", "input_tokens",
-                                      "ContextTokens", "num_prefill_tokens", "input_length",   "prompt"};
-const char* const output_columns[] = {"output_tokens",   "generated_tokens",  "decode_tokens", "completion_tokens",
-                                      "GeneratedTokens", "num_decode_tokens", "output_length", "output"};
-const char* const arrival_columns[] = {"arrival_s", "arrived_at", "arrival", "timestamp"};
+/// A file of numbers with a header line; all columns that are asked for are there.
+class csv_table {
+ public:
+  static result<csv_table> read(const std::filesystem::path& file, const std::string& field);
+  bool has(const std::string& column) const { return columns_.contains(column); }
+  std::size_t rows() const { return n_rows_; }
+  /// 0 where the table has no such column.
+  double at(const std::string& column, std::size_t row) const;
 
-template <std::size_t N>
-std::string find_column(const csv_table& table, const char* const (&names)[N]) {
-  for (const char* name : names)
-    if (table.has(name)) return name;
-  return {};
-}
-
-template <std::size_t N>
-std::string list(const char* const (&names)[N]) {
-  std::string all;
-  for (const char* name : names)
-    all += (all.empty() ? "" : ", ") + std::string(name);
-  return all;
-}
-
-/// A time in ms, or with one of the units us, ms and s; 0: none.
-double parse_time_s(const std::string& text) {
-  double unit = 1e-3;
-  std::string_view digits = text;
-  for (const auto& [name, seconds] : {std::pair{"us", 1e-6}, std::pair{"ms", 1e-3}, std::pair{"s", 1.0}})
-    if (digits.ends_with(name)) {
-      unit = seconds;
-      digits.remove_suffix(std::string_view(name).size());
-      break;
-    }
-  return parse_number(digits).value_or(0.0) * unit;
-}
-
-}  // namespace
+ private:
+  std::map<std::string, std::vector<double>> columns_;
+  std::size_t n_rows_ = 0;
+};
 
 result<csv_table> csv_table::read(const std::filesystem::path& file, const std::string& field) {
   std::ifstream in(file);
@@ -202,6 +178,34 @@ double csv_table::at(const std::string& column, std::size_t row) const {
   return found == columns_.end() ? 0.0 : found->second[row];
 }
 
+const char* const prompt_columns[] = {"prompt_tokens", "context_tokens",     "prefill_tokens", "input_tokens",
+                                      "ContextTokens", "num_prefill_tokens", "input_length",   "prompt"};
+const char* const output_columns[] = {"output_tokens",   "generated_tokens",  "decode_tokens", "completion_tokens",
+                                      "GeneratedTokens", "num_decode_tokens", "output_length", "output"};
+const char* const arrival_columns[] = {"arrival_s", "arrived_at", "arrival", "timestamp"};
+
+template <std::size_t N>
+std::string find_column(const csv_table& table, const char* const (&names)[N]) {
+  for (const char* name : names)
+    if (table.has(name)) return name;
+  return {};
+}
+
+/// A time in ms, or with one of the units us, ms and s; 0: none.
+double parse_time_s(const std::string& text) {
+  double unit = 1e-3;
+  std::string_view digits = text;
+  for (const auto& [name, seconds] : {std::pair{"us", 1e-6}, std::pair{"ms", 1e-3}, std::pair{"s", 1.0}})
+    if (digits.ends_with(name)) {
+      unit = seconds;
+      digits.remove_suffix(std::string_view(name).size());
+      break;
+    }
+  return parse_number(digits).value_or(0.0) * unit;
+}
+
+}  // namespace
+
 result<model_description> describe_model(const std::filesystem::path& file, const std::string& kv_cache_type) {
   return file.extension() == ".json" ? describe_config(file) : describe_gguf(file, kv_cache_type);
 }
@@ -213,10 +217,10 @@ result<workload> read_trace(const std::filesystem::path& file) {
   const auto arrival = find_column(*table, arrival_columns);
   if (prompt.empty())
     return wrong("trace",
-                 file.string() + " has no column of prompt tokens; it is named one of " + list(prompt_columns) + ".");
+                 file.string() + " has no column of prompt tokens; it is named one of " + join(prompt_columns) + ".");
   if (output.empty())
     return wrong("trace",
-                 file.string() + " has no column of answer tokens; it is named one of " + list(output_columns) + ".");
+                 file.string() + " has no column of answer tokens; it is named one of " + join(output_columns) + ".");
   workload made;
   double first = std::numeric_limits<double>::infinity(), last = -first;
   for (std::size_t row = 0; row < table->rows(); ++row) {
@@ -253,9 +257,7 @@ result<workload> draw_lengths(const std::string& text) {
     if (!values.contains(name)) return wrong("lengths", std::string("the median of ") + name + " is missing.");
   random_stream random(0);
   const auto draw = [&](double median, double sigma) {
-    const double u = 1.0 - random.unit(), v = random.unit();
-    const double normal = std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
-    return static_cast<std::uint32_t>(std::clamp(std::round(median * std::exp(sigma * normal)), 1.0, 1e7));
+    return static_cast<std::uint32_t>(std::clamp(std::round(median * std::exp(sigma * draw_normal(random))), 1.0, 1e7));
   };
   workload made;
   for (int i = 0; i < 2000; ++i) {

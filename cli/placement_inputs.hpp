@@ -9,25 +9,10 @@
 #include "policies/workload_drift.hpp"
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 namespace troupe::cli {
-
-/// A file of numbers with a header line; all columns that are asked for are there.
-class csv_table {
- public:
-  static result<csv_table> read(const std::filesystem::path& file, const std::string& field);
-  bool has(const std::string& column) const { return columns_.contains(column); }
-  std::size_t rows() const { return n_rows_; }
-  /// 0 where the table has no such column.
-  double at(const std::string& column, std::size_t row) const;
-
- private:
-  std::map<std::string, std::vector<double>> columns_;
-  std::size_t n_rows_ = 0;
-};
 
 struct model_description {
   std::string name;

@@ -1,5 +1,6 @@
 #include "policies/batching.hpp"
 
+#include "base/join.hpp"
 #include "policies/jitserve_goodput.hpp"
 #include "policies/local_order.hpp"
 
@@ -31,11 +32,9 @@ result<std::unique_ptr<batching_policy>> make_batching_policy(std::string_view n
   if (name == "urgency") return make<urgency_batching>();
   if (name == "las") return make<las_batching>();
   if (name == "jitserve") return make<jitserve_batching>(settings.jitserve);
-  std::string known;
-  for (const auto n : names)
-    known += (known.empty() ? "" : ", ") + std::string(n);
   return make_error(errc::invalid_argument,
-                    "unknown batching policy '" + std::string(name) + "'; there are: " + known + ".", "scheduler");
+                    "unknown batching policy '" + std::string(name) + "'; there are: " + join(names) + ".",
+                    "scheduler");
 }
 
 }  // namespace troupe::policies

@@ -1,5 +1,6 @@
 #include "policies/dispatch.hpp"
 
+#include "base/join.hpp"
 #include "policies/hexgen_text2sql.hpp"
 #include "policies/llumnix_rescheduling.hpp"
 #include "policies/prefix_aware.hpp"
@@ -45,11 +46,10 @@ result<std::unique_ptr<dispatch_policy>> make_dispatch_policy(std::string_view n
   if (name == "llumnix") return made(std::make_unique<llumnix_dispatch>(settings.headroom));
   if (name == "hexgen_text2sql")
     return made(std::make_unique<hexgen_dispatch>(hexgen_settings{settings.alpha, settings.cumulative_work}));
-  std::string names;
-  for (const auto& known : dispatch_policy_names())
-    names += (names.empty() ? "" : ", ") + known;
-  return make_error(errc::invalid_argument,
-                    "unknown dispatch policy '" + std::string(name) + "'; there are: " + names + ".", "dispatch");
+  return make_error(
+      errc::invalid_argument,
+      "unknown dispatch policy '" + std::string(name) + "'; there are: " + join(dispatch_policy_names()) + ".",
+      "dispatch");
 }
 
 }  // namespace troupe::policies

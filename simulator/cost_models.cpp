@@ -1,6 +1,6 @@
 #include "simulator/cost_models.hpp"
 
-#include "policies/gpu_profile.hpp"
+#include "base/join.hpp"
 #include "simulator/csv_file.hpp"
 
 #include <algorithm>
@@ -22,6 +22,7 @@ struct named_model {
 constexpr named_model models[] = {
     {"distserve-a100-13b", policies::distserve_13b_a100},
     {"vllm-a100-13b", policies::distserve_13b_a100_colocated},
+    // A decode step takes 24 ms alone and 2.6 times that with 8,000 tokens of context, as figure 4 of Llumnix has it.
     {"llama-7b-a10",
      [] {
        return step_cost{.prompt = {22, 0.22, 1.5e-6}, .decoding = {24, 0.004, 0.1}, .large = {}, .large_batch = 0};
@@ -61,8 +62,25 @@ result<policies::operator_row> read_operators(const csv_file& file, std::size_t 
   return made;
 }
 
-/// Of workers on one node.
-result<std::vector<policies::link_row>> read_links(const std::filesystem::path& path) {
+}  // namespace
+
+std::vector<std::string> cost_model_names() {
+  std::vector<std::string> names;
+  for (const auto& model : models)
+    names.emplace_back(model.name);
+  return names;
+}
+
+result<step_cost> find_cost_model(std::string_view name) {
+  const auto* const found = std::ranges::find(models, name, &named_model::name);
+  if (found != std::end(models)) return found->make();
+  return make_error(
+      errc::invalid_argument,
+      "'" + std::string(name) + "' is no model of what steps cost; there are: " + join(cost_model_names()) + ".",
+      "cost");
+}
+
+result<std::vector<policies::link_row>> read_link_table(const std::filesystem::path& path) {
   constexpr std::string_view columns[] = {"num_workers", "devices_per_node", "size_bytes", "median_ms"};
   const auto file = csv_file::read_with(path, columns);
   if (!file) return file.error();
@@ -81,53 +99,46 @@ result<std::vector<policies::link_row>> read_links(const std::filesystem::path& 
   return made;
 }
 
-}  // namespace
-
-std::vector<std::string> cost_model_names() {
-  std::vector<std::string> names;
-  for (const auto& model : models)
-    names.emplace_back(model.name);
-  return names;
-}
-
-result<step_cost> find_cost_model(std::string_view name) {
-  const auto* const found = std::ranges::find(models, name, &named_model::name);
-  if (found != std::end(models)) return found->make();
-  std::string names;
-  for (const auto& known : cost_model_names())
-    names += (names.empty() ? "" : ", ") + known;
-  return make_error(errc::invalid_argument,
-                    "'" + std::string(name) + "' is no model of what steps cost; there are: " + names + ".", "cost");
-}
-
-result<step_cost> read_profile(const profile_files& files) {
-  constexpr std::string_view columns[] = {"num_tokens", "tensor_parallel", "n_embd", "n_head", "n_kv_head"};
-  const auto file = csv_file::read_with(files.operators, columns);
+result<profile_table> read_operator_table(const std::filesystem::path& path) {
+  constexpr std::string_view columns[] = {"num_tokens", "tensor_parallel", "n_embd",
+                                          "n_head",     "n_kv_head",       "attn_pre_proj_median_ms"};
+  const auto file = csv_file::read_with(path, columns);
   if (!file) return file.error();
-  policies::profiled_model model{.n_layer = files.layers, .n_vocab = files.vocabulary};
+  profile_table made;
   const std::pair<std::string_view, std::uint32_t*> widths[] = {
-      {"n_embd", &model.n_embd}, {"n_head", &model.n_head}, {"n_kv_head", &model.n_kv_head}};
+      {"n_embd", &made.n_embd}, {"n_head", &made.n_head}, {"n_kv_head", &made.n_kv_head}};
   for (const auto& [column, into] : widths) {
     const auto value = file->count(0, column, 1, most);
     if (!value) return value.error();
     *into = *value;
   }
-  std::vector<policies::operator_row> operators;
   for (std::size_t row = 0; row < file->rows(); ++row) {
     const auto read = read_operators(*file, row);
     if (!read) return read.error();
-    operators.push_back(*read);
+    made.operators.push_back(*read);
   }
+  return made;
+}
+
+result<step_cost> read_profile(const profile_files& files) {
+  const auto table = read_operator_table(files.operators);
+  if (!table) return table.error();
+  const policies::profiled_model model{.n_layer = files.layers,
+                                       .n_embd = table->n_embd,
+                                       .n_head = table->n_head,
+                                       .n_kv_head = table->n_kv_head,
+                                       .n_vocab = files.vocabulary};
   std::vector<policies::link_row> all_reduce;
   if (!files.all_reduce.empty()) {
-    auto read = read_links(files.all_reduce);
+    auto read = read_link_table(files.all_reduce);
     if (!read) return read.error();
     all_reduce = std::move(*read);
   }
   if (files.gpu != "a100" && files.gpu != "a40")
     return make_error(errc::invalid_argument, "'" + files.gpu + "' is no GPU; there are a100 and a40.", "gpu");
-  const auto fit = policies::profile_step_cost(
-      operators, all_reduce, files.gpu == "a40" ? policies::a40 : policies::a100_80g, model, files.tensor_parallel);
+  const auto fit =
+      policies::profile_step_cost(table->operators, all_reduce, files.gpu == "a40" ? policies::a40 : policies::a100_80g,
+                                  model, files.tensor_parallel);
   if (!fit)
     return make_error(fit.error().code, files.operators.string() + ": " + fit.error().message, fit.error().param);
   return fit->cost;

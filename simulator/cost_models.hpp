@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "policies/gpu_profile.hpp"
 #include "policies/step_cost.hpp"
 #include "simulator/trace_files.hpp"
 
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe::simulator {
 
@@ -19,6 +21,17 @@ std::vector<std::string> cost_model_names();
 /// "distserve-a100-13b", "vllm-a100-13b" (policies/gpu_profile.hpp), "llama-7b-a10" (what Llumnix serves, about as
 /// fast), "cpu" (a small model on a few cores). Errors list the names.
 result<policies::step_cost> find_cost_model(std::string_view name);
+
+/// Vidur's compute_*.csv: the operators' times at each batch and degree, of one model.
+struct profile_table {
+  std::uint32_t n_embd = 0;
+  std::uint32_t n_head = 0;
+  std::uint32_t n_kv_head = 0;
+  std::vector<policies::operator_row> operators;
+};
+result<profile_table> read_operator_table(const std::filesystem::path& path);
+/// Vidur's net_*.csv: the rows of workers that are all on one node.
+result<std::vector<policies::link_row>> read_link_table(const std::filesystem::path& path);
 
 struct profile_files {
   std::filesystem::path operators;   // compute_*.csv of Vidur's tables

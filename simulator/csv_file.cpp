@@ -1,6 +1,7 @@
 #include "simulator/csv_file.hpp"
 
 #include "base/assert.hpp"
+#include "base/join.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -15,13 +16,6 @@ namespace troupe::simulator {
 namespace {
 
 constexpr std::uintmax_t largest_file = std::uintmax_t{1} << 30;
-
-std::string joined(std::span<const std::string_view> words) {
-  std::string all;
-  for (const auto word : words)
-    all += (all.empty() ? "" : ",") + std::string(word);
-  return all;
-}
 
 /// The fields of one line; nullopt: a quote stays open, or something follows one that was closed.
 std::optional<std::vector<std::string>> split(std::string_view line) {
@@ -84,7 +78,7 @@ error file_error(const std::filesystem::path& path, std::size_t line, std::strin
 result<csv_file> csv_file::read(const std::filesystem::path& path, std::span<const std::string_view> columns) {
   auto made = read_with(path, columns);
   if (made && !std::ranges::equal(made->header_, columns))
-    return file_error(path, 1, "header", "the columns are to be " + joined(columns));
+    return file_error(path, 1, "header", "the columns are to be " + join(columns, {}, ","));
   return made;
 }
 

@@ -1,6 +1,6 @@
 #include "simulator/length_oracle.hpp"
 
-#include "base/random.hpp"
+#include "base/normal.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -30,19 +30,17 @@ double normal_quantile(double p) {
   return low + width * (i - 1 + (p - *(above - 1)) / (*above - *(above - 1)));
 }
 
-/// Box and Muller.
-double draw_normal(std::uint64_t seed, std::uint64_t index) {
-  const double u = 1.0 - random_unit(seed, 2 * index);
-  const double v = random_unit(seed, 2 * index + 1);
-  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-}
-
 }  // namespace
+
+/// In standard deviations; the same whenever it is asked for.
+double length_oracle::error_of(request_id request) const {
+  return normal_of(random_unit(seed_, 2 * request.value), random_unit(seed_, 2 * request.value + 1));
+}
 
 double length_oracle::predict_left(const policies::length_features& of, std::uint32_t n_drawn, double quantile) const {
   const double length = true_length_(of.request);
   if (sigma_ <= 0) return std::max(length - n_drawn, 1.0);
-  const double middle = std::log(length) + sigma_ * draw_normal(seed_, of.request.value);
+  const double middle = std::log(length) + sigma_ * error_of(of.request);
   // The lognormal around what was predicted, of which the part up to n_drawn is ruled out.
   const double ruled_out = n_drawn == 0 ? 0.0 : normal_cdf((std::log(n_drawn) - middle) / sigma_);
   const double p = ruled_out + quantile * (1 - ruled_out);

@@ -21,6 +21,8 @@ class length_oracle final : public policies::length_predictor {
   void learn(const policies::length_features&, std::uint32_t) override {}
 
  private:
+  double error_of(request_id request) const;
+
   std::function<std::uint32_t(request_id)> true_length_;
   double sigma_;
   std::uint64_t seed_;

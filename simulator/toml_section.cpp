@@ -1,5 +1,7 @@
 #include "simulator/toml_section.hpp"
 
+#include "base/join.hpp"
+
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -172,10 +174,7 @@ void toml_section::finish() {
     if (each.table == nullptr) continue;
     for (const auto& [key, value] : *each.table) {
       if (known_.contains(key.str())) continue;
-      std::string names;
-      for (const auto& name : known_)
-        names += (names.empty() ? "" : ", ") + name;
-      problems_->tell(&value, inside(each.path, key.str()), "there is no such key; there are: " + names);
+      problems_->tell(&value, inside(each.path, key.str()), "there is no such key; there are: " + join(known_));
     }
   }
 }

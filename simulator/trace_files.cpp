@@ -1,5 +1,6 @@
 #include "simulator/trace_files.hpp"
 
+#include "base/join.hpp"
 #include "simulator/csv_file.hpp"
 
 #include <algorithm>
@@ -260,11 +261,9 @@ std::span<const std::string_view> trace_format_names() {
 result<trace_format> parse_trace_format(std::string_view name) {
   const auto found = std::ranges::find(format_names, name);
   if (found != format_names.end()) return static_cast<trace_format>(found - format_names.begin());
-  std::string names;
-  for (const auto known : format_names)
-    names += (names.empty() ? "" : ", ") + std::string(known);
   return make_error(errc::invalid_argument,
-                    "'" + std::string(name) + "' is no format of traces; there are: " + names + ".", "format");
+                    "'" + std::string(name) + "' is no format of traces; there are: " + join(format_names) + ".",
+                    "format");
 }
 
 bool has_times(trace_format format) {

