@@ -1,12 +1,10 @@
 #include "simulator/experiment.hpp"
 
-#include <algorithm>
-#include <atomic>
+#include "simulator/parallel_runs.hpp"
+
 #include <chrono>
-#include <exception>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 namespace troupe::simulator {
@@ -53,34 +51,15 @@ experiment_result run_experiment(const scenario& of, unsigned threads,
   for (auto& each : made.cases)
     each.seeds.resize(of.seeds.size());
   const std::size_t n = of.cases.size() * of.seeds.size();
-  std::atomic<std::size_t> next{0};
   std::mutex telling;
   std::size_t done = 0;
-  std::exception_ptr failed;  // an assertion of a simulation: it ends all
-  const auto work = [&] {
-    for (std::size_t i = next++; i < n; i = next++) {
-      const std::size_t at = i / of.seeds.size(), seed = i % of.seeds.size();
-      try {
-        made.cases[at].seeds[seed] = run_seed(of, of.cases[at], of.seeds[seed]);
-      } catch (...) {
-        const std::lock_guard lock(telling);
-        if (!failed) failed = std::current_exception();
-        next = n;
-        return;
-      }
-      const std::lock_guard lock(telling);
-      ++done;
-      if (on_progress) on_progress(done, n);
-    }
-  };
-  if (threads == 0) threads = std::max(std::thread::hardware_concurrency(), 1u);
-  {
-    std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < std::min<std::size_t>(threads, n); ++i)
-      others.emplace_back(work);
-    work();
-  }
-  if (failed) std::rethrow_exception(failed);
+  run_parallel(n, threads, [&](std::size_t i) {
+    const std::size_t at = i / of.seeds.size(), seed = i % of.seeds.size();
+    made.cases[at].seeds[seed] = run_seed(of, of.cases[at], of.seeds[seed]);
+    const std::lock_guard lock(telling);
+    ++done;
+    if (on_progress) on_progress(done, n);
+  });
   for (const auto& each : made.cases)
     for (const auto& seed : each.seeds)
       made.calls += seed.all.calls;

@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 #include "base/random.hpp"
 #include "runtime/observe/log.hpp"
+#include "simulator/actor_state.hpp"
 #include "simulator/length_oracle.hpp"
 #include "simulator/simulated_cast.hpp"
 #include "simulator/simulated_clients.hpp"
@@ -308,9 +309,7 @@ bool simulated_cluster::advance() {
 /// All instances are members, and the scheduler knows how much room they have.
 void simulated_cluster::wait_for_instances() {
   const auto ready = [&] {
-    const auto* const scheduler =
-        dynamic_cast<caf::stateful_actor<scheduler_state>*>(caf::actor_cast<caf::abstract_actor*>(head_.scheduler));
-    const auto& workers = scheduler->state.workers;
+    const auto& workers = state_of<scheduler_state>(head_.scheduler)->workers;
     return workers.size() + 1 == nodes_.size() &&
            std::ranges::all_of(workers, [](const auto& w) { return w.second.has_reported(); });
   };
@@ -335,9 +334,7 @@ simulation_outcome simulated_cluster::run() {
   outcome.calls = clients_->take_outcomes();
   outcome.trace_hash = clients_->trace_hash();
   outcome.messages = n_messages_;
-  const auto* const scheduler =
-      dynamic_cast<caf::stateful_actor<scheduler_state>*>(caf::actor_cast<caf::abstract_actor*>(head_.scheduler));
-  for (const auto& [id, worker] : scheduler->state.workers) {
+  for (const auto& [id, worker] : state_of<scheduler_state>(head_.scheduler)->workers) {
     outcome.moved += worker.report().relocations.moved;
     outcome.moves_refused += worker.report().relocations.refused + worker.report().relocations.failed;
   }

@@ -3,25 +3,12 @@
 #include "actors/registry/registry.hpp"
 #include "actors/scheduler/scheduler.hpp"
 #include "actors/supervisor/supervisor.hpp"
+#include "simulator/actor_state.hpp"
 #include "simulator/simulated_world.hpp"
 
 #include <algorithm>
 
 namespace troupe::simulator {
-namespace {
-
-/// nullptr when the actor has ended.
-template <class State>
-const State* state_of(const caf::actor& actor) {
-  if (!actor) return nullptr;
-  auto* const any = caf::actor_cast<caf::abstract_actor*>(actor);
-  auto* const stateful = dynamic_cast<caf::stateful_actor<State>*>(any);
-  if (stateful == nullptr || stateful->getf(caf::abstract_actor::is_terminated_flag)) return nullptr;
-  return &stateful->state;
-}
-
-}  // namespace
-
 std::optional<worker_id> simulated_world::number(std::size_t node) const {
   const auto* const registry = state_of<registry_state>(head_.registry);
   const auto found = registry->members.find(nodes_[node].name);

@@ -43,6 +43,10 @@ struct lengths {
   double longest = 6144;
 };
 
+constexpr lengths lognormal_lengths(double median, double sigma) {
+  return {.shape = length_shape::lognormal, .tokens = median, .sigma = sigma};
+}
+
 /// At least 1.
 std::vector<std::uint32_t> draw_lengths(const lengths& of, std::size_t n, random_stream& random);
 

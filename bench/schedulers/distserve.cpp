@@ -16,6 +16,7 @@ namespace troupe::bench {
 namespace {
 
 using simulator::lengths;
+using simulator::lognormal_lengths;
 using simulator::simulated_cluster_options;
 using std::chrono::milliseconds;
 
@@ -37,15 +38,12 @@ struct layout {
   double slower_transfer = 1;
 };
 
-lengths lognormal(double median, double sigma) {
-  return {.shape = simulator::length_shape::lognormal, .tokens = median, .sigma = sigma};
-}
-
-const service long_prompts{"long prompts, tight TPOT", lognormal(550, 0.3), lognormal(35, 0.5), milliseconds(4500),
-                           milliseconds(30)};
-const service chat{"chat, tight TPOT", lognormal(120, 0.6), lognormal(50, 0.6), milliseconds(1200), milliseconds(25)};
-const service loose_chat{"chat, loose TPOT", lognormal(120, 0.6), lognormal(50, 0.6), milliseconds(2000),
-                         milliseconds(120)};
+const service long_prompts{"long prompts, tight TPOT", lognormal_lengths(550, 0.3), lognormal_lengths(35, 0.5),
+                           milliseconds(4500), milliseconds(30)};
+const service chat{"chat, tight TPOT", lognormal_lengths(120, 0.6), lognormal_lengths(50, 0.6), milliseconds(1200),
+                   milliseconds(25)};
+const service loose_chat{"chat, loose TPOT", lognormal_lengths(120, 0.6), lognormal_lengths(50, 0.6),
+                         milliseconds(2000), milliseconds(120)};
 
 constexpr layout split{.name = "1 prefill, 1 decode", .prefill = 1, .decode = 1};
 constexpr layout single{.name = "1 co-located", .both = 1};

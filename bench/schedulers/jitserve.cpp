@@ -17,14 +17,10 @@ namespace troupe::bench {
 namespace {
 
 using simulator::length_knowledge;
-using simulator::lengths;
+using simulator::lognormal_lengths;
 using simulator::outcome_summary;
 using simulator::workload;
 using std::chrono::milliseconds;
-
-lengths lognormal(double median, double sigma) {
-  return {.shape = simulator::length_shape::lognormal, .tokens = median, .sigma = sigma};
-}
 
 simulator::workload_program make_agent(duration arrival, random_stream& random) {
   simulator::workload_program made;
@@ -33,8 +29,8 @@ simulator::workload_program make_agent(duration arrival, random_stream& random) 
   made.workflow = "agent";
   made.objective.ttlt = milliseconds(40'000);
   for (int stage = 0; stage < 3; ++stage) {
-    const auto in = simulator::draw_lengths(lognormal(150, 0.8), 2, random);
-    const auto out = simulator::draw_lengths(lognormal(120, 0.7), 2, random);
+    const auto in = simulator::draw_lengths(lognormal_lengths(150, 0.8), 2, random);
+    const auto out = simulator::draw_lengths(lognormal_lengths(120, 0.7), 2, random);
     auto& calls = made.stages.emplace_back();
     for (std::size_t call = 0; call < 2; ++call)
       calls.push_back({"stage " + std::to_string(stage), in[call], out[call], {}});
@@ -43,7 +39,8 @@ simulator::workload_program make_agent(duration arrival, random_stream& random) 
 }
 
 workload make_mix(double rate, std::size_t n, std::uint64_t seed) {
-  auto mix = simulator::make_requests({.rate = rate}, lognormal(150, 0.8), lognormal(180, 0.7), n, seed);
+  auto mix =
+      simulator::make_requests({.rate = rate}, lognormal_lengths(150, 0.8), lognormal_lengths(180, 0.7), n, seed);
   random_stream kinds(random_bits(seed, 17)), agents(random_bits(seed, 18));
   for (auto& program : mix) {
     switch (kinds.below(3)) {

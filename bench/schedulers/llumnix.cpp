@@ -3,6 +3,7 @@
 // and without migration; urgent requests beside ordinary ones; and what automatic scaling costs.
 #include "bench/benchmarks.hpp"
 #include "bench/schedulers/simulated_seeds.hpp"
+#include "simulator/cost_models.hpp"
 #include "simulator/simulated_cluster.hpp"
 #include "simulator/workload_generator.hpp"
 
@@ -17,9 +18,6 @@ using simulator::outcome_summary;
 using simulator::simulated_cluster_options;
 using simulator::workload;
 
-// A decode step takes 24 ms alone and 2.6 times that with 8,000 tokens of context, as the paper's figure 4 has it.
-constexpr policies::step_cost llama_7b_on_a10{
-    .prompt = {22, 0.22, 1.5e-6}, .decoding = {24, 0.004, 0.1}, .large = {}, .large_batch = 0};
 constexpr double kv_bytes_of_7b = 32.0 * 2 * 4096 * 2;  // a token, in f16
 
 struct setup {
@@ -39,7 +37,7 @@ simulated_cluster_options make_cluster(const setup& of, std::uint64_t seed, std:
   simulator::instance_kind kind;
   kind.name = "a10";
   kind.count = instances;
-  kind.cost = llama_7b_on_a10;
+  kind.cost = *simulator::find_cost_model("llama-7b-a10");
   kind.blocks = 851;
   kind.max_context = 16'384;
   made.instances = {kind};

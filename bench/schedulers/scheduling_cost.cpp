@@ -7,6 +7,7 @@
 #include "bench/clock.hpp"
 #include "policies/batching.hpp"
 #include "policies/dispatch.hpp"
+#include "simulator/summary.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -21,12 +22,6 @@ namespace troupe::bench {
 namespace {
 
 constexpr std::uint32_t n_workers = 256;
-
-double p99(std::vector<double> samples) {
-  const auto at = samples.begin() + static_cast<std::ptrdiff_t>(0.99 * static_cast<double>(samples.size() - 1));
-  std::nth_element(samples.begin(), at, samples.end());
-  return *at;
-}
 
 std::vector<policies::dispatch_worker> make_workers(random_stream& random) {
   std::vector<policies::dispatch_worker> workers(n_workers);
@@ -59,7 +54,7 @@ void measure_decisions(report& made, std::uint32_t rounds) {
       us.push_back(1e6 * seconds_since(start));
       if (!chosen) std::abort();
     }
-    made.add({"decision_p99_of_256_workers_" + name, "us", {p99(us)}, 100.0, goal::at_most});
+    made.add({"decision_p99_of_256_workers_" + name, "us", {simulator::percentile(us, 0.99)}, 100.0, goal::at_most});
   }
 }
 
@@ -89,7 +84,11 @@ void measure_passes(report& made, std::uint32_t rounds) {
       us.push_back(1e6 * seconds_since(start));
       if (plan.grants.empty()) std::abort();
     }
-    made.add({"pass_p99_over_1000_waiting_" + std::string(name), "us", {p99(us)}, 1000.0, goal::at_most});
+    made.add({"pass_p99_over_1000_waiting_" + std::string(name),
+              "us",
+              {simulator::percentile(us, 0.99)},
+              1000.0,
+              goal::at_most});
   }
 }
 

@@ -2,14 +2,13 @@
 #pragma once
 
 #include "bench/report.hpp"
+#include "simulator/parallel_runs.hpp"
 #include "simulator/summary.hpp"
 
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -19,14 +18,7 @@ namespace troupe::bench {
 template <class Run>
 auto for_seeds(std::uint32_t n, Run run) {
   std::vector<std::invoke_result_t<Run, std::uint64_t>> outcomes(n);
-  std::atomic<std::uint32_t> next{0};
-  std::vector<std::jthread> threads;
-  for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); ++t)
-    threads.emplace_back([&] {
-      for (std::uint32_t i = next++; i < n; i = next++)
-        outcomes[i] = run(std::uint64_t{i} + 1);
-    });
-  threads.clear();
+  simulator::run_parallel(n, 0, [&](std::size_t i) { outcomes[i] = run(std::uint64_t{i} + 1); });
   return outcomes;
 }
 
