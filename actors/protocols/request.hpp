@@ -116,7 +116,6 @@ struct load_report {
   std::uint64_t blocks_queued = 0;  // by all that wait
   std::uint32_t step_us = 0;        // what a decode step took lately; 0: none was taken
   std::uint32_t token_ns = 0;       // what each prompt token added to a step lately; 0: none was computed
-  std::uint64_t preemptions = 0;    // since its start
 };
 
 /// scheduler -> subscribers (gateways): the sum over its workers.
@@ -168,7 +167,7 @@ TROUPE_FIELDS(request_lost, request, epoch)
 TROUPE_FIELDS(relocation_counts, moved, refused, failed, pause_us)
 TROUPE_FIELDS(load_report, worker, sequences, sequences_running, max_sequences, blocks_total, blocks_used,
               blocks_cached, tokens_to_compute, prefix_tokens_queried, prefix_tokens_hit, guesses_tried, guesses_right,
-              relocations, assigned, blocks_wanted, blocks_queued, step_us, token_ns, preemptions)
+              relocations, assigned, blocks_wanted, blocks_queued, step_us, token_ns)
 TROUPE_FIELDS(scheduler_report, workers, requests_queued, requests_assigned, total)
 
 }  // namespace troupe

@@ -116,13 +116,6 @@ void assign(scheduler_pointer self, request_id id, request_entry& entry, worker_
   self->send(worker.handle(), std::move(message), entry.gateway, decode.handle());
 }
 
-/// The worker that had a request has it no longer.
-void take_from_worker(scheduler_state& state, request_entry& entry) {
-  stop_expecting(state, entry);
-  if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end())
-    worker->second.remove(entry.is_urgent(), entry.work_s);
-}
-
 void end_call(scheduler_pointer self, const request_entry& entry) {
   if (!entry.program.empty()) self->state.programs.end_call(entry.program, self->clock().now());
 }
@@ -176,8 +169,7 @@ request_entry make_entry(scheduler_pointer self, submit_request& submitted, cons
   entry.arrived = entry.queued_since - request.objective.elapsed;
   entry.prompt_tokens = static_cast<std::uint32_t>(request.prompt.size() + request.resumed.size());
   const auto n_drawn = static_cast<std::uint32_t>(request.resumed.size());
-  entry.features = {static_cast<std::uint32_t>(request.prompt.size()), request.sampling.max_tokens, kind_of(request),
-                    request.id};
+  entry.features = features_of(request);
   entry.predicted_tokens = state.config.lengths ? state.config.lengths->predict_left(entry.features, n_drawn, 0.5)
                                                 : static_cast<double>(request.sampling.max_tokens) - n_drawn;
   entry.predicted_tokens = std::max(entry.predicted_tokens, 1.0);
@@ -321,6 +313,12 @@ void stop_expecting(scheduler_state& state, request_entry& entry) {
   if (!decodes_at) return;
   if (const auto worker = state.workers.find(*decodes_at); worker != state.workers.end())
     worker->second.stop_expecting(entry.prompt_tokens);
+}
+
+void take_from_worker(scheduler_state& state, request_entry& entry) {
+  stop_expecting(state, entry);
+  if (const auto worker = state.workers.find(entry.worker); worker != state.workers.end())
+    worker->second.remove(entry.is_urgent(), entry.work_s);
 }
 
 request_place lose_request(scheduler_pointer self, request_place lost) {

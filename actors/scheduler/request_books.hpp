@@ -23,6 +23,9 @@ void end(scheduler_pointer self, const request_ended& ended);
 /// Whoever was to take it after its prefill waits for it no longer: it came, or it never will.
 void stop_expecting(scheduler_state& state, request_entry& entry);
 
+/// The worker that had a request has it no longer.
+void take_from_worker(scheduler_state& state, request_entry& entry);
+
 /// Whoever had it is gone. What follows it.
 request_place lose_request(scheduler_pointer self, request_place lost);
 

@@ -108,8 +108,7 @@ void take_given(scheduler_pointer self, const request_given& given, const caf::a
   const auto worker = std::find_if(state.workers.begin(), state.workers.end(),
                                    [&](const auto& other) { return other.second.handle() == new_owner; });
   if (worker != state.workers.end()) return take_over(self, {given.request, given.epoch, worker->first});
-  if (const auto before = state.workers.find(entry->worker); before != state.workers.end())
-    before->second.remove(entry->is_urgent(), entry->work_s);
+  take_from_worker(state, *entry);
   lose_request(self, state.requests.find(given.request));
 }
 

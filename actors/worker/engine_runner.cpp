@@ -141,7 +141,7 @@ std::uint32_t engine_runner::predict_left(running& of, std::uint32_t n_drawn) {
 }
 
 std::uint32_t engine_runner::predict_left(const request_facts& facts, std::uint32_t n_drawn) const {
-  const std::uint32_t most = facts.max_tokens - std::min(facts.max_tokens, n_drawn);
+  const std::uint32_t most = facts.features.max_tokens - std::min(facts.features.max_tokens, n_drawn);
   if (!options_.lengths) return std::max(most, 1u);
   const double left = options_.lengths->predict_left(facts.features, n_drawn, options_.length_quantile);
   return std::clamp(static_cast<std::uint32_t>(left + 0.5), 1u, std::max(most, 1u));
@@ -157,8 +157,8 @@ policies::batch_sequence engine_runner::view(const sequence_status& s, running& 
   seen.priority = of.facts.priority;
   seen.n_guessed = s.n_guessed;
   seen.acceptance = s.acceptance;
-  seen.n_prompt = of.facts.n_prompt;
-  seen.predicted_left = predict_left(of, s.n_known - of.facts.n_prompt);
+  seen.n_prompt = of.facts.features.prompt_tokens;
+  seen.predicted_left = predict_left(of, s.n_known - of.facts.features.prompt_tokens);
   seen.arrived = of.facts.arrived;
   seen.objective = of.facts.objective;
   seen.running = of.in_last_step;
@@ -182,6 +182,7 @@ step_plan engine_runner::make_plan(time_point now) {
     TROUPE_ASSERT(found != sequences_.end(), "the engine holds a sequence that nobody asked for");
     view_.push_back(view(s, found->second));
     found->second.in_last_step = false;
+    found->second.in_view = view_.size() - 1;
   }
   const auto status = engine_->status();
   const auto plan = policy_->plan(view_, {.block_tokens = status.block_tokens,
@@ -206,21 +207,16 @@ step_plan engine_runner::make_plan(time_point now) {
 
 /// What of it is for the next plan and for the pace.
 void engine_runner::note_plan(const policies::batch_plan& plan, time_point now) {
-  n_preempted_ += plan.preempt.size();
   n_granted_ = plan.grants.size();
-  std::unordered_map<sequence_id, std::uint32_t> granted;
-  for (const auto& grant : plan.grants)
-    granted.emplace(grant.id, grant.n_tokens);
-  for (const auto& s : view_) {
-    const auto grant = granted.find(s.id);
-    if (grant == granted.end()) continue;
-    auto& of = sequences_.at(s.id);
+  for (const auto& grant : plan.grants) {
+    auto& of = sequences_.at(grant.id);
     of.in_last_step = true;
     of.served = now;
+    const auto& s = view_[of.in_view];
     if (s.n_known - s.n_computed == 1)
       shape_.add_decoding(s.n_known);
     else
-      shape_.add_prompt(s.n_computed, s.n_computed + grant->second);
+      shape_.add_prompt(s.n_computed, s.n_computed + grant.n_tokens);
   }
 }
 
@@ -261,7 +257,6 @@ load_report engine_runner::measure_load() const {
   load.assigned = assigned_;
   load.step_us = pace_.step_us();
   load.token_ns = pace_.token_ns();
-  load.preemptions = n_preempted_;
   for (const auto& s : engine_->sequences()) {
     ++load.sequences;
     load.sequences_running += s.admitted ? 1 : 0;

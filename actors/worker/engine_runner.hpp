@@ -83,6 +83,7 @@ class engine_runner {
     std::uint64_t run = 0;
     bool paused = false;
     bool in_last_step = false;
+    std::size_t in_view = 0;  // where it is in view_
     struct {
       std::uint64_t step = 0;  // when it was made; 0: never
       std::uint32_t n_drawn = 0;
@@ -111,7 +112,6 @@ class engine_runner {
   policies::step_pace pace_;
   policies::step_shape shape_;  // of the last step
   std::uint64_t assigned_ = 0;  // the last assignment's number
-  std::uint64_t n_preempted_ = 0;
   std::uint64_t n_steps_ = 0;
   std::size_t n_granted_ = 0;  // sequences, in the last step
   std::unordered_map<sequence_id, running> sequences_;

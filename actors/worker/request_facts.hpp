@@ -13,8 +13,6 @@ namespace troupe {
 struct request_facts {
   request_id id;
   std::int32_t priority = 0;
-  std::uint32_t n_prompt = 0;
-  std::uint32_t max_tokens = 0;
   time_point arrived{};
   policies::batch_objective objective;
   policies::length_features features;
@@ -23,8 +21,8 @@ struct request_facts {
 /// `now`: when the request is here; its objective says how long it has been under way.
 request_facts facts_of(const generation_request& request, time_point now);
 
-/// A hash of tenant, workflow and step: requests of one kind have answers of about one length.
-std::uint64_t kind_of(const generation_request& request);
+/// What is known of the length of its answer. Requests of one tenant, workflow and step are of one kind.
+policies::length_features features_of(const generation_request& request);
 
 /// The order of a request's time limits: by when its last token is wanted; time_point::max() when it does not say.
 time_point wanted_by(const service_objective& objective, time_point arrived);
